@@ -1,0 +1,124 @@
+"""Keys and values already computed, so that a decoding step costs one position.
+
+Shapes: B batch, H heads, S key positions, D head width.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+KeysAndValues = tuple[Tensor, Tensor]  # k and v, each [B, H, S, D]
+
+
+class KeyValueCache(Protocol):
+    """What attention asks of a cache: all keys and values that this step may see."""
+
+    def extend(self, project: Callable[[], KeysAndValues]) -> KeysAndValues: ...
+
+
+class SelfAttentionCache:
+    """Grows by the keys and values of each new position.
+
+    The room is allocated once and doubled when it is used up, so a step copies
+    one position and not the whole past.
+    """
+
+    def __init__(self, room: int = 64) -> None:
+        self.room = room
+        self.length = 0
+        self.k: Tensor | None = None
+        self.v: Tensor | None = None
+
+    def extend(self, project: Callable[[], KeysAndValues]) -> KeysAndValues:
+        k, v = project()
+        start, self.length = self.length, self.length + k.size(2)
+        self.k = self._with_room(self.k, k, start)
+        self.v = self._with_room(self.v, v, start)
+        self.k[:, :, start : self.length] = k
+        self.v[:, :, start : self.length] = v
+        return self.k[:, :, : self.length], self.v[:, :, : self.length]
+
+    def select(self, rows: Tensor) -> None:
+        """Keep, repeat or reorder batch rows; rows is [B'] int64."""
+        if self.k is not None and self.v is not None:
+            self.k, self.v = self.k[rows], self.v[rows]
+
+    def _with_room(self, held: Tensor | None, new: Tensor, n_held: int) -> Tensor:
+        if held is not None and held.size(2) >= self.length:
+            return held
+        self.room = max(self.room, 2 * self.length)
+        batch, heads, _, width = new.shape
+        grown = new.new_empty(batch, heads, self.room, width)
+        if held is not None:
+            grown[:, :, :n_held] = held[:, :, :n_held]
+        return grown
+
+
+class CrossAttentionCache:
+    """Keys and values of the encoder's memory: projected at the first step, then kept."""
+
+    def __init__(self) -> None:
+        self.held: KeysAndValues | None = None
+
+    def extend(self, project: Callable[[], KeysAndValues]) -> KeysAndValues:
+        if self.held is None:
+            k, v = project()
+            self.held = k.contiguous(), v.contiguous()
+        return self.held
+
+    def select(self, rows: Tensor) -> None:
+        """Keep, repeat or reorder batch rows; rows is [B'] int64."""
+        if self.held is not None:
+            self.held = self.held[0][rows], self.held[1][rows]
+
+
+class LayerCache:
+    """What one decoder block remembers."""
+
+    def __init__(self, room: int = 64) -> None:
+        self.self_attention = SelfAttentionCache(room)
+        self.cross_attention = CrossAttentionCache()
+
+    def select(self, rows: Tensor) -> None:
+        self.self_attention.select(rows)
+        self.cross_attention.select(rows)
+
+
+class DecoderCache:
+    """One `LayerCache` a layer, and what each row of the batch was conditioned on.
+
+    `memory` [B, S, E] and `memory_valid` [B, S] are the encoder's output; a
+    decoder-only model has none.
+    """
+
+    def __init__(
+        self,
+        n_layers: int,
+        memory: Tensor | None = None,
+        memory_valid: Tensor | None = None,
+        room: int = 64,
+    ) -> None:
+        self.layers = [LayerCache(room) for _ in range(n_layers)]
+        self.memory = memory
+        self.memory_valid = memory_valid
+
+    def __len__(self) -> int:
+        """Positions already seen."""
+        return self.layers[0].self_attention.length
+
+    def select(self, rows: Tensor) -> None:
+        """Keep, repeat or reorder batch rows: what a beam search does after each step.
+
+        rows is [B'] int64, with values below the present batch size.
+        """
+        for layer in self.layers:
+            layer.select(rows)
+        self.memory = None if self.memory is None else self.memory[rows]
+        self.memory_valid = None if self.memory_valid is None else self.memory_valid[rows]
+
+
+def repeat_rows(n_rows: int, times: int, device: torch.device | None = None) -> Tensor:
+    """Row numbers that repeat each of n_rows so many times: 0 0 1 1 2 2 for (3, 2)."""
+    return torch.arange(n_rows, device=device).repeat_interleave(times)

@@ -1,0 +1,1 @@
+"""The three families; each file reads like its paper's figure."""

@@ -1,0 +1,43 @@
+"""The papers' tables as functions: what differs between sizes is what you read."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from triptych.errors import ConfigError
+from triptych.models.encoder_decoder import EncoderDecoderConfig
+
+
+def transformer_base(vocab_size: int, pad_id: int, eos_id: int) -> EncoderDecoderConfig:
+    """Vaswani et al. 2017, table 3, base."""
+    return EncoderDecoderConfig(
+        vocab_size=vocab_size, pad_id=pad_id, eos_id=eos_id, start_id=pad_id
+    )
+
+
+def transformer_big(vocab_size: int, pad_id: int, eos_id: int) -> EncoderDecoderConfig:
+    """Vaswani et al. 2017, table 3, big (P_drop 0.3, as for English-German)."""
+    base = transformer_base(vocab_size, pad_id, eos_id)
+    return replace(base, d_model=1024, d_ff=4096, n_heads=16, dropout=0.3)
+
+
+def transformer_tiny(vocab_size: int, pad_id: int, eos_id: int) -> EncoderDecoderConfig:
+    """Wu et al. 2021 (Multi30k): 128 wide, 256 within, 4 heads, 4 + 4 layers, P_drop 0.3."""
+    base = transformer_base(vocab_size, pad_id, eos_id)
+    layers = {"n_encoder_layers": 4, "n_decoder_layers": 4}
+    return replace(base, d_model=128, d_ff=256, n_heads=4, dropout=0.3, **layers)
+
+
+TRANSLATION_PRESETS: dict[str, Callable[[int, int, int], EncoderDecoderConfig]] = {
+    "tiny": transformer_tiny,
+    "base": transformer_base,
+    "big": transformer_big,
+}
+
+
+def translation_preset(
+    name: str, vocab_size: int, pad_id: int, eos_id: int
+) -> EncoderDecoderConfig:
+    """The named preset for a vocabulary; raises ConfigError for an unknown name."""
+    if name not in TRANSLATION_PRESETS:
+        raise ConfigError(f"no preset {name!r}; there are {', '.join(TRANSLATION_PRESETS)}")
+    return TRANSLATION_PRESETS[name](vocab_size, pad_id, eos_id)
