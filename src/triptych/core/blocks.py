@@ -32,7 +32,7 @@ class Block(nn.Module):
         self, x: Tensor, mask: Tensor | None = None, cache: LayerCache | None = None
     ) -> Tensor:
         """x [B, T, E] -> [B, T, E]."""
-        past = cache.self_attention if cache else None
+        past = cache.self_attention if cache is not None else None
         x = self.residual_1(x, lambda x: self.self_attention(x, x, mask, past))
         return self.residual_2(x, self.feed_forward)  # type: ignore[no-any-return]
 
@@ -64,8 +64,8 @@ class CrossBlock(nn.Module):
         cache: LayerCache | None = None,
     ) -> Tensor:
         """x [B, T, E], memory [B, S, E] -> [B, T, E]."""
-        past = cache.self_attention if cache else None
-        seen = cache.cross_attention if cache else None
+        past = cache.self_attention if cache is not None else None
+        seen = cache.cross_attention if cache is not None else None
         x = self.residual_1(x, lambda x: self.self_attention(x, x, mask, past))
         x = self.residual_2(x, lambda x: self.cross_attention(x, memory, memory_mask, seen))
         return self.residual_3(x, self.feed_forward)  # type: ignore[no-any-return]

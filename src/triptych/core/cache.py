@@ -104,7 +104,8 @@ class DecoderCache:
         self.memory = memory
         self.memory_valid = memory_valid
 
-    def __len__(self) -> int:
+    @property
+    def length(self) -> int:
         """Positions already seen."""
         return self.layers[0].self_attention.length
 

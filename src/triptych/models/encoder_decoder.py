@@ -126,14 +126,15 @@ class EncoderDecoder(nn.Module):
 
         With a cache, target_ids are only the new positions.
         """
-        n_past = len(cache) if cache else 0
+        n_past = cache.length if cache is not None else 0
         n_new = target_ids.size(1)
         mask = causal_mask(n_new, n_past + n_new, target_ids.device) if n_new > 1 else None
         memory_mask = padding_mask(source_valid)
 
         x = self.embed(target_ids, n_past)
-        for layer, block in enumerate(self.decoder):
-            x = block(x, memory, mask, memory_mask, cache.layers[layer] if cache else None)
+        pasts = cache.layers if cache is not None else [None] * len(self.decoder)
+        for block, past in zip(self.decoder, pasts, strict=True):
+            x = block(x, memory, mask, memory_mask, past)
         return x
 
     def embed(self, token_ids: Tensor, start: int = 0) -> Tensor:

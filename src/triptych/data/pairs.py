@@ -1,0 +1,201 @@
+"""Sentence pairs from two aligned files, from tables, and from the Hugging Face Hub.
+
+Every reader streams: a corpus larger than memory is read line by line, and each pair remembers
+where it stood, for the reports of `cleaning`.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from triptych.data.text import STDIN, InvalidLine, PathLike, count_lines, read_lines
+from triptych.errors import DataError, UsageError
+
+INVALID_UTF8 = "invalid UTF-8"
+MISALIGNED = "misaligned"
+
+_HUB_PREFIX = "hub:"
+
+
+@dataclass(frozen=True, slots=True)
+class SentencePair:
+    """A sentence and its translation; unpacks as `source, target`.
+
+    `file` and `line` (from 1) are its place. `fault` names what made the line unreadable when the
+    reader was asked to be tolerant; the texts are then empty. Place and fault do not count in a
+    comparison.
+    """
+
+    source: str
+    target: str
+    file: str = field(default="", compare=False)
+    line: int = field(default=0, compare=False)
+    fault: str = field(default="", compare=False)
+
+    def __iter__(self) -> Iterator[str]:
+        yield self.source
+        yield self.target
+
+    @property
+    def place(self) -> str:
+        """`file:line`, or an empty string for a pair that came from no file."""
+        return f"{self.file}:{self.line}" if self.file else ""
+
+
+def read_aligned(
+    source_path: PathLike | Sequence[PathLike],
+    target_path: PathLike | Sequence[PathLike],
+    tolerant: bool = False,
+) -> Iterator[SentencePair]:
+    """The pairs of two aligned files, or of two lists of them: line n translates line n.
+
+    The lines are counted before the first pair is given. With `tolerant`, a line that is not UTF-8
+    becomes a pair with a fault instead of an error. Raises DataError for a file that is missing,
+    empty, or as long as its partner is not.
+    """
+    sources, targets = _as_list(source_path), _as_list(target_path)
+    if len(sources) != len(targets):
+        raise UsageError(
+            f"{len(sources)} source files and {len(targets)} target files; give them in pairs"
+        )
+    for source, target in zip(sources, targets, strict=True):
+        _check_lengths(source, target)
+    return _read_aligned_files(sources, targets, tolerant)
+
+
+def read_tsv(path: PathLike | Sequence[PathLike], tolerant: bool = False) -> Iterator[SentencePair]:
+    """The pairs of one or more tables: source, tab, target; further columns are left alone.
+
+    With `tolerant`, a line with one column or invalid UTF-8 becomes a pair with a fault. Raises
+    DataError for a missing or empty file and for such a line.
+    """
+    paths = _as_list(path)
+    for name in paths:
+        if name != STDIN:
+            _check_not_empty(name, count_lines(name))
+    return _read_tables(paths, tolerant)
+
+
+def read_hub(name: str) -> Iterator[SentencePair]:
+    """The pairs of a data set on the Hub, named `hub:NAME[:CONFIG]:SPLIT:SOURCE:TARGET`.
+
+    SOURCE and TARGET are columns, or keys of a column called `translation` (WMT's form):
+    `hub:bentrevett/multi30k:train:en:de`, `hub:wmt14:de-en:train[:1%]:en:de`. Needs the extra
+    `hub`. Raises UsageError for a name of another form, DataError for a data set that cannot be
+    had or lacks the columns.
+    """
+    parts = re.split(r":(?![^\[]*\])", name.removeprefix(_HUB_PREFIX))
+    if not name.startswith(_HUB_PREFIX) or len(parts) not in (4, 5) or not all(parts):
+        raise UsageError(
+            f"{name!r} does not name a data set; write hub:NAME[:CONFIG]:SPLIT:SOURCE:TARGET, "
+            f"for instance hub:bentrevett/multi30k:train:en:de"
+        )
+    config = parts[1] if len(parts) == 5 else None
+    split, source, target = parts[-3:]
+    rows = _load_from_hub(parts[0], config, split)
+    return _read_rows(rows, name, source, target)
+
+
+def is_hub_name(name: PathLike) -> bool:
+    """Whether `name` is meant for `read_hub` rather than for a file."""
+    return str(name).startswith(_HUB_PREFIX)
+
+
+def _as_list(path: PathLike | Sequence[PathLike]) -> list[str]:
+    if isinstance(path, Sequence) and not isinstance(path, str):
+        return [str(one) for one in path]
+    return [str(path)]
+
+
+def _check_not_empty(name: str, n_lines: int) -> None:
+    if n_lines == 0:
+        raise DataError(f"{name} is empty; it must hold at least one line")
+
+
+def _check_lengths(source: str, target: str) -> None:
+    if STDIN in (source, target):
+        return  # cannot be read twice; the reader still notices at the end
+    n_source, n_target = count_lines(source), count_lines(target)
+    _check_not_empty(source, n_source)
+    _check_not_empty(target, n_target)
+    if n_source != n_target:
+        raise DataError(_unequal(source, n_source, target, n_target))
+
+
+def _unequal(source: str, n_source: int, target: str, n_target: int) -> str:
+    return (
+        f"{source} has {n_source:,} lines but {target} has {n_target:,}; line n of one must "
+        f"translate line n of the other: restore the missing lines or align the files anew"
+    )
+
+
+def _read_aligned_files(
+    sources: list[str], targets: list[str], tolerant: bool
+) -> Iterator[SentencePair]:
+    for source_name, target_name in zip(sources, targets, strict=True):
+        faults: list[InvalidLine] = []
+        on_invalid = faults.append if tolerant else None
+        source_lines = read_lines(source_name, on_invalid)
+        target_lines = read_lines(target_name, on_invalid)
+        number = 0
+        for number, source in enumerate(source_lines, 1):
+            target = next(target_lines, None)
+            if target is None:
+                n_source = number + sum(1 for _ in source_lines)
+                raise DataError(_unequal(source_name, n_source, target_name, number - 1))
+            if faults:
+                place = faults[0].path
+                faults.clear()
+                yield SentencePair("", "", place, number, INVALID_UTF8)
+            else:
+                yield SentencePair(source, target, source_name, number)
+        n_left = sum(1 for _ in target_lines)
+        if n_left:
+            raise DataError(_unequal(source_name, number, target_name, number + n_left))
+
+
+def _read_tables(paths: list[str], tolerant: bool) -> Iterator[SentencePair]:
+    for name in paths:
+        faults: list[InvalidLine] = []
+        lines = read_lines(name, faults.append if tolerant else None)
+        for number, line in enumerate(lines, 1):
+            columns = line.split("\t")
+            if faults:
+                faults.clear()
+                yield SentencePair("", "", name, number, INVALID_UTF8)
+            elif len(columns) >= 2:
+                yield SentencePair(columns[0], columns[1], name, number)
+            elif tolerant:
+                yield SentencePair("", "", name, number, MISALIGNED)
+            else:
+                raise DataError(
+                    f"{name}:{number}: one column where two are needed; separate source and "
+                    f"target by a tab"
+                )
+
+
+def _load_from_hub(name: str, config: str | None, split: str) -> Any:
+    try:
+        import datasets
+    except ImportError as error:
+        raise UsageError(
+            f"data set {name} needs the package datasets; install it with "
+            f"pip install 'triptych[hub]'"
+        ) from error
+    try:
+        return datasets.load_dataset(name, config, split=split)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise DataError(
+            f"data set {name} (configuration {config}, split {split}) cannot be had: {reason}"
+        ) from error
+
+
+def _read_rows(rows: Any, name: str, source: str, target: str) -> Iterator[SentencePair]:
+    for number, row in enumerate(rows, 1):
+        cells = row if source in row and target in row else row.get("translation", {})
+        if source not in cells or target not in cells:
+            columns = ", ".join(sorted({*row, *row.get("translation", {})}))
+            raise DataError(f"{name} has no columns {source} and {target}; it has {columns}")
+        yield SentencePair(cells[source], cells[target], name, number)

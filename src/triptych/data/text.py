@@ -1,0 +1,159 @@
+"""Lines of text from plain, .gz, .xz and .zst files, and from standard input.
+
+Two promises that the standard library's text mode does not make:
+
+- only a line feed ends a line. A carriage return just before it belongs to the line ending
+  (files from Windows); U+2028, U+0085, a form feed and a lone carriage return are content, so two
+  aligned files never drift apart because one side holds such a character;
+- a byte that is not UTF-8 is reported with its file, line and offset.
+"""
+
+import gzip
+import io
+import lzma
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, TextIO, cast
+
+from triptych.errors import DataError, UsageError
+
+PathLike = str | Path
+
+STDIN = "-"
+MAX_LINE_BYTES = 64 * 2**20
+"""A longer line means that the file is not text, one item a line; reading it would fill memory."""
+
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class InvalidLine:
+    """Where a line stopped being UTF-8: file, line from 1, byte offset in the line from 0."""
+
+    path: str
+    line: int
+    byte: int
+    value: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}:{self.line}: byte {self.byte} of the line (0x{self.value:02x}) is not "
+            f"UTF-8; convert the file, for instance with iconv -f latin1 -t utf-8"
+        )
+
+
+@contextmanager
+def open_bytes(path: PathLike) -> Iterator[BinaryIO]:
+    """The decompressed bytes of `path`, by its suffix; "-" is standard input, left open.
+
+    Raises DataError where there is no such file, where it is a folder or may not be read, and,
+    while it is read, where the compressed data is damaged.
+    """
+    name = str(path)
+    stream = _open(name)
+    try:
+        yield stream
+    except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
+        raise DataError(f"{name} is damaged or cut short ({error}); fetch it again") from error
+    except _zstd_errors() as error:
+        raise DataError(f"{name} is damaged or cut short ({error}); fetch it again") from error
+    finally:
+        if name != STDIN:
+            stream.close()
+
+
+@contextmanager
+def open_text(path: PathLike) -> Iterator[TextIO]:
+    """`path` as a stream of text without the byte order mark; a line keeps its ending.
+
+    `read_lines` is the better choice for data of others: it says where a byte is not UTF-8.
+    """
+    with open_bytes(path) as stream:
+        text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="\n")
+        try:
+            yield text
+        finally:
+            text.detach()
+
+
+def read_lines(
+    path: PathLike, on_invalid: Callable[[InvalidLine], None] | None = None
+) -> Iterator[str]:
+    """The lines of `path` without their endings; a file without any gives none.
+
+    A line that is not UTF-8 raises DataError, or, with `on_invalid`, is told to that function and
+    given as an empty line, so that line numbers and alignment stay as they are.
+    """
+    name = str(path)
+    with open_bytes(path) as stream:
+        for number, raw in enumerate(iter(lambda: stream.readline(MAX_LINE_BYTES + 1), b""), 1):
+            if len(raw) > MAX_LINE_BYTES:
+                raise DataError(
+                    f"{name}:{number}: the line is longer than {MAX_LINE_BYTES:,} bytes; is this "
+                    f"a text file with one item a line?"
+                )
+            content = raw.removeprefix(_BOM) if number == 1 else raw
+            if content.endswith(b"\n"):
+                content = content[:-2] if content.endswith(b"\r\n") else content[:-1]
+            try:
+                text = content.decode("utf-8")
+            except UnicodeDecodeError as error:
+                invalid = InvalidLine(name, number, error.start, content[error.start])
+                if on_invalid is None:
+                    raise DataError(str(invalid)) from error
+                on_invalid(invalid)
+                text = ""
+            yield text
+
+
+def count_lines(path: PathLike) -> int:
+    """How many lines `read_lines` gives: line feeds, and one more for an unended last line."""
+    count, last = 0, b"\n"
+    with open_bytes(path) as stream:
+        while block := stream.read(1 << 20):
+            count += block.count(b"\n")
+            last = block[-1:]
+    return count + (last != b"\n")
+
+
+def _open(name: str) -> BinaryIO:
+    if name == STDIN:
+        return sys.stdin.buffer
+    path = Path(name)
+    if path.is_dir():
+        raise DataError(f"{name} is a folder; name the text file in it")
+    try:
+        if path.suffix == ".gz":
+            return cast(BinaryIO, gzip.open(path, "rb"))
+        if path.suffix == ".xz":
+            return cast(BinaryIO, lzma.open(path, "rb"))
+        if path.suffix == ".zst":
+            return _open_zstd(path)
+        return path.open("rb")
+    except FileNotFoundError as error:
+        raise DataError(f"there is no file {name}; check the path") from error
+    except PermissionError as error:
+        raise DataError(f"{name} may not be read; change its permissions") from error
+
+
+def _open_zstd(path: Path) -> BinaryIO:
+    try:
+        import zstandard
+    except ImportError as error:
+        raise UsageError(
+            f"{path} needs the package zstandard; install it with pip install 'triptych[zstd]'"
+        ) from error
+    stream = zstandard.ZstdDecompressor().stream_reader(
+        path.open("rb"), read_across_frames=True, closefd=True
+    )
+    return io.BufferedReader(stream, buffer_size=1 << 17)
+
+
+def _zstd_errors() -> tuple[type[Exception], ...]:
+    """zstandard's error class, only if something has opened a .zst file and so imported it."""
+    module = sys.modules.get("zstandard")
+    return (module.ZstdError,) if module is not None else ()

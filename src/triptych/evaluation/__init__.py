@@ -1,0 +1,1 @@
+"""How good is it: translation scores, significance, word alignment, word senses."""
