@@ -1,0 +1,44 @@
+"""What the rest of the house asks of a tokenizer for translation."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+
+class TranslationTokenizer(Protocol):
+    """Text to ids and back, for a source and a target language.
+
+    Ids are read from files, never assumed. `words` number the white-space separated words of the
+    normalized text from 0, one number for each token and -1 for special tokens, so that what is
+    found for subwords can be told for words.
+    """
+
+    @property
+    def vocab_size(self) -> int: ...
+    @property
+    def pad_id(self) -> int: ...
+    @property
+    def eos_id(self) -> int: ...
+    @property
+    def unk_id(self) -> int | None: ...
+
+    def encode_source(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text; each list ends in `eos_id`, an empty text is `[eos_id]`."""
+        ...
+
+    def encode_target(self, texts: Sequence[str]) -> list[list[int]]:
+        """As `encode_source`, in the target language."""
+        ...
+
+    def decode_target(self, token_ids: Sequence[int]) -> str:
+        """The text; special tokens are dropped. Raises `DataError` for an id out of range."""
+        ...
+
+    def source_tokens(self, token_ids: Sequence[int]) -> list[str]: ...
+    def target_tokens(self, token_ids: Sequence[int]) -> list[str]: ...
+    def source_words(self, token_ids: Sequence[int]) -> list[int]: ...
+    def target_words(self, token_ids: Sequence[int]) -> list[int]: ...
+
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer's files into `folder`, which is made if it is not there."""
+        ...
