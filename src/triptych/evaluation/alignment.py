@@ -72,9 +72,7 @@ class HeadChoice(NamedTuple):
     aer: float
 
 
-def alignment_error_rate(
-    found: Sequence[Links], gold: Sequence[GoldAlignment]
-) -> AlignmentScore:
+def alignment_error_rate(found: Sequence[Links], gold: Sequence[GoldAlignment]) -> AlignmentScore:
     """AER with its precision |A ∩ P| / |A| and recall |A ∩ S| / |S|, counts summed over sentences.
 
     Raises DataError for different numbers of sentences, none, or a gold set without a sure link.

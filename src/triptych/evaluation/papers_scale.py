@@ -19,9 +19,7 @@ from triptych.evaluation.bleu import BleuScore, bleu_with
 from triptych.evaluation.parallel import require_parallel
 
 
-def papers_bleu(
-    hypotheses: Sequence[str], references: Sequence[str], language: str
-) -> BleuScore:
+def papers_bleu(hypotheses: Sequence[str], references: Sequence[str], language: str) -> BleuScore:
     """Corpus BLEU of plain text on the papers' scale; `language` is the target's code ("de").
 
     Raises DataError for unequal or empty files, UsageError for a language Moses does not know.

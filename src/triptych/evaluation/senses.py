@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from triptych.errors import DataError
 from triptych.evaluation.parallel import require_parallel
 
 
@@ -50,9 +51,7 @@ class SenseScore:
         }
 
 
-def sense_accuracy(
-    cases: Sequence[Sequence[SenseCase]], hypotheses: Sequence[str]
-) -> SenseScore:
+def sense_accuracy(cases: Sequence[Sequence[SenseCase]], hypotheses: Sequence[str]) -> SenseScore:
     """Score hypotheses line by line; a line may have any number of cases, none included.
 
     Where one line means a word in two senses, a form that is gold for one case is not held
@@ -69,14 +68,16 @@ def sense_accuracy(
             if not right:
                 wrong.append((line, case.word))
     total = sum(n for _, n in counts.values())
-    require_parallel(range(total), range(total), ("sense cases", "sense cases"))
+    if not total:
+        raise DataError(
+            f"none of the {len(cases):,} lines has an ambiguous word, so there is no sense to"
+            " score; give sentences with sense cases."
+        )
     correct = total - len(wrong)
     return SenseScore(correct / total, total, correct, dict(sorted(counts.items())), tuple(wrong))
 
 
-def sense_is_right(
-    case: SenseCase, hypothesis: str, line_cases: Sequence[SenseCase] = ()
-) -> bool:
+def sense_is_right(case: SenseCase, hypothesis: str, line_cases: Sequence[SenseCase] = ()) -> bool:
     """True when a gold form occurs and no other form does, save one that `line_cases` ask for."""
     wanted = {form.casefold() for item in (case, *line_cases) for form in item.gold}
     unwanted = [form for form in case.other if form.casefold() not in wanted]
