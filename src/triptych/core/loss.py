@@ -1,0 +1,141 @@
+"""Cross-entropy against a smoothed target: the formula, then its twin in chunks.
+
+Shapes: N predicted positions, E model width, V vocabulary.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+IGNORE = -100
+"""The label of a position that nobody predicts."""
+
+CHUNK_ELEMENTS = 1_000_000
+"""Logits held at once: 4 MB in float32, which stays in a CPU's last cache."""
+
+
+class LossSum(NamedTuple):
+    """Sums over the positions that are predicted; divide by `count` for means."""
+
+    smoothed: Tensor
+    """Σ of what training minimizes, nats."""
+    nll: Tensor
+    """Σ −log p(target), unsmoothed, nats; carries no gradient."""
+    count: int
+
+
+def smoothed_cross_entropy(
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    targets: Tensor,
+    smoothing: float = 0.0,
+    banned: int | None = None,
+) -> LossSum:
+    """Σ_n −(1−ε) log p(y_n) − ε/V′ Σ_c log p(c), over the V′ classes that may be predicted.
+
+    Szegedy et al. 2016, equation 7, as in Vaswani et al. 2017, §5.4 and in torch's own
+    `label_smoothing`, with V′ = V less the `banned` class (padding), whose probability
+    is exactly zero. hidden [N, E], weight [V, E], bias [V], targets [N].
+    """
+    logits = F.linear(hidden, weight, bias).float()
+    if banned is not None:
+        logits = torch.cat([logits[:, :banned], logits[:, banned + 1 :]], dim=1)
+        targets = targets - (targets > banned).long()
+    log_p = logits.log_softmax(dim=-1)  # [N, V']
+    nll = -log_p.gather(1, targets[:, None]).sum()
+    uniform = -log_p.mean(dim=-1).sum()
+    return LossSum((1 - smoothing) * nll + smoothing * uniform, nll.detach(), len(targets))
+
+
+def chunked_cross_entropy(
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    targets: Tensor,
+    smoothing: float = 0.0,
+    banned: int | None = None,
+) -> LossSum:
+    """The same sums and gradients, without ever holding [N, V] logits.
+
+    The gradient of a chunk is formed while its logits are still in the cache, so the
+    backward pass only scales it. Under autocast the products run in its precision and
+    the sums in float32.
+    """
+    dtype = autocast_dtype(hidden)
+    smoothed, nll = _ChunkedCrossEntropy.apply(
+        hidden, weight, bias, targets, smoothing, banned, dtype
+    )
+    return LossSum(smoothed, nll, len(targets))
+
+
+def autocast_dtype(like: Tensor) -> torch.dtype:
+    """The precision that products have here: autocast's when it is on, else the tensor's own."""
+    device = like.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else like.dtype
+
+
+class _ChunkedCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        targets: Tensor,
+        smoothing: float,
+        banned: int | None,
+        dtype: torch.dtype,
+    ) -> tuple[Tensor, Tensor]:
+        h, w = hidden.detach().to(dtype), weight.detach().to(dtype)
+        allowed = torch.ones(len(weight), device=weight.device)
+        if banned is not None:
+            allowed[banned] = 0
+        share = smoothing / float(allowed.sum())  # of each class in the smoothed target
+        needs_gradient = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
+        d_hidden = torch.empty_like(hidden) if needs_gradient else None
+        d_weight = torch.zeros_like(weight) if needs_gradient else None
+        smoothed = torch.zeros((), dtype=torch.float64, device=hidden.device)
+        nll = torch.zeros((), dtype=torch.float64, device=hidden.device)
+
+        with torch.autocast(hidden.device.type, enabled=False):
+            w_uniform = share * (allowed @ weight.detach())  # [E]
+            bias_uniform = share * (allowed @ bias)
+            n_rows = max(1, CHUNK_ELEMENTS // len(weight))
+            for start in range(0, len(h), n_rows):
+                part = slice(start, start + n_rows)
+                y = targets[part, None]
+                logits = torch.addmm(bias.to(dtype), h[part], w.T).float()  # [n, V]
+                at_target = logits.gather(1, y)[:, 0]
+                if banned is not None:
+                    logits[:, banned] = float("-inf")
+                top = logits.amax(dim=-1, keepdim=True)
+                exps = logits.sub_(top).exp_()
+                z = exps.sum(dim=-1, keepdim=True)
+                log_z = (top + z.log())[:, 0]
+                part_nll = (log_z - at_target).sum()
+                at_uniform = (hidden.detach()[part].float() @ w_uniform + bias_uniform).sum()
+                nll += part_nll
+                smoothed += (1 - smoothing) * part_nll + smoothing * log_z.sum() - at_uniform
+                if d_hidden is not None and d_weight is not None:
+                    # Softmax = exps / z: dividing [n, E] instead of [n, V] saves a pass.
+                    exps = exps.to(dtype)
+                    d_hidden[part] = (exps @ w) / z
+                    d_weight += exps.T @ (h[part] / z).to(dtype)
+            if d_hidden is not None and d_weight is not None:
+                # Less the smoothed target: 1 − ε on the label, ε / V′ on every class.
+                full = hidden.detach().float()
+                d_hidden -= w_uniform + (1 - smoothing) * weight.detach()[targets]
+                d_weight.index_add_(0, targets, full, alpha=smoothing - 1.0)
+                d_weight -= allowed[:, None] * (share * full.sum(dim=0))
+        ctx.save_for_backward(d_hidden, d_weight)
+        ctx.mark_non_differentiable(nll)
+        return smoothed.float(), nll.float()
+
+    @staticmethod
+    def backward(ctx: Any, d_smoothed: Tensor, d_nll: Tensor) -> tuple[Any, ...]:
+        d_hidden, d_weight = ctx.saved_tensors
+        # Scaled in place: the graph is walked once, and [V, E] is the largest tensor here.
+        return d_hidden.mul_(d_smoothed), d_weight.mul_(d_smoothed), *(None,) * 5
