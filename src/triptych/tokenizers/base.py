@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from triptych.errors import DataError, UsageError
+
 
 class TranslationTokenizer(Protocol):
     """Text to ids and back, for a source and a target language.
@@ -42,3 +44,22 @@ class TranslationTokenizer(Protocol):
     def save(self, folder: Path) -> None:
         """Write the tokenizer's files into `folder`, which is made if it is not there."""
         ...
+
+
+def check_texts(texts: Sequence[str]) -> Sequence[str]:
+    """`texts`; raises `UsageError` for one string, whose characters would be taken for texts."""
+    if isinstance(texts, str):
+        raise UsageError(f"a list of texts is needed, not one text ({texts[:40]!r}): use [text]")
+    return texts
+
+
+def check_token_ids(token_ids: Sequence[int], vocab_size: int) -> list[int]:
+    """The ids as a list of int; raises `DataError` for one that is not in 0 to `vocab_size` - 1."""
+    token_ids = [int(token_id) for token_id in token_ids]
+    for token_id in token_ids:
+        if not 0 <= token_id < vocab_size:
+            raise DataError(
+                f"token id {token_id} is outside this vocabulary (0 to {vocab_size - 1}): "
+                "the ids come from another tokenizer"
+            )
+    return token_ids

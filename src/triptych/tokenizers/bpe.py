@@ -18,22 +18,21 @@ characters, the merges, and `<pad>` last. They are read from the file all the sa
 """
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+import random
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Regex, Tokenizer, decoders, normalizers, pre_tokenizers, processors
+from tokenizers import Tokenizer
 from tokenizers.models import BPE
-from tokenizers.trainers import BpeTrainer
 
-from triptych.errors import DataError, ModelFileError, UsageError
-from triptych.tokenizers.normalization import build_normalizer, replace_surrogates
+from triptych.errors import ModelFileError, UsageError
+from triptych.tokenizers.base import check_texts, check_token_ids
+from triptych.tokenizers.bpe_dropout import Merges, merge_with_dropout
+from triptych.tokenizers.bpe_training import BYTES, EOS, PAD, RESERVED, UNK, train_bpe
+from triptych.tokenizers.normalization import replace_surrogates
 
-EOS, UNK, PAD = "</s>", "<unk>", "<pad>"
-BYTES = [f"<0x{value:02X}>" for value in range(256)]
-RESERVED = [EOS, UNK, *BYTES]
-PIECES = r" ?[\p{L}\p{M}\p{N}]+| ?[^\s\p{L}\p{M}\p{N}]"
 TOKENIZER_FILE = "tokenizer.json"
 
 
@@ -56,6 +55,8 @@ class JointBpe:
         self.pad_id = self._id_of(PAD)
         self.unk_id: int | None = self._id_of(UNK)
         self._special_ids = {self.eos_id, self.pad_id, self.unk_id}
+        self._byte_ids = [self._id_of(byte) for byte in BYTES]
+        self._byte_values = {token_id: value for value, token_id in enumerate(self._byte_ids)}
         self._starts_word = [token.startswith(" ") for token in self._tokens]
 
     def _id_of(self, token: str) -> int:
@@ -83,32 +84,7 @@ class JointBpe:
         Raises `DataError` where the text is empty or too small for `vocab_size`, `UsageError`
         where `vocab_size` has no room for the reserved entries and the characters.
         """
-        lines = list(lines) if isinstance(lines, Iterator) else lines
-        alphabet = _choose_alphabet(lines, min_frequency, max_alphabet, lowercase)
-        smallest = len(RESERVED) + len(alphabet) + 1
-        if vocab_size < smallest:
-            raise UsageError(
-                f"a vocabulary of {vocab_size} entries has no room for the {len(RESERVED) + 1} "
-                f"reserved ones and the {len(alphabet)} characters of this text: "
-                f"ask for {smallest} or more"
-            )
-        trained = _pipeline(BPE(), lowercase)
-        trainer = BpeTrainer(
-            vocab_size=vocab_size - 1,
-            min_frequency=min_frequency,
-            special_tokens=RESERVED,
-            initial_alphabet=alphabet,
-            limit_alphabet=len(alphabet),
-            show_progress=False,
-        )
-        trained.train_from_iterator(map(replace_surrogates, lines), trainer=trainer)
-        if trained.get_vocab_size() < vocab_size - 1:
-            raise DataError(
-                f"this text gives at most {trained.get_vocab_size() + 1} vocabulary entries, not "
-                f"{vocab_size} (pairs seen {min_frequency} times or more): ask for fewer, or give "
-                "more text"
-            )
-        return cls(_with_specials(trained, lowercase))
+        return cls(train_bpe(lines, vocab_size, min_frequency, max_alphabet, lowercase))
 
     @classmethod
     def load(cls, folder: Path) -> "JointBpe":
@@ -151,24 +127,90 @@ class JointBpe:
 
     def encode_source(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, each list ending in `eos_id`."""
-        batch = [replace_surrogates(text) for text in texts]
+        batch = [replace_surrogates(text) for text in check_texts(texts)]
         return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(batch)]
 
     def encode_target(self, texts: Sequence[str]) -> list[list[int]]:
         """As `encode_source`: the vocabulary is shared."""
         return self.encode_source(texts)
 
+    def sample_encode(self, texts: Sequence[str], dropout: float, seed: int) -> list[list[int]]:
+        """BPE-dropout (Provilkov et al. 2020): every possible merge is left out with probability
+        `dropout` at each step, so that a text is cut differently for each `seed`.
+
+        The cut depends on the text, `dropout` and `seed` alone, not on the batch. In Python, as
+        the library draws from a generator that cannot be seeded; dropout 0 is `encode_source`.
+        """
+        if not 0 <= dropout <= 1:
+            raise UsageError(f"BPE-dropout is a probability: {dropout} is not between 0 and 1")
+        if dropout == 0:
+            return self.encode_source(texts)
+        return [
+            self._sample(replace_surrogates(text), dropout, seed) for text in check_texts(texts)
+        ]
+
+    def _sample(self, text: str, dropout: float, seed: int) -> list[int]:
+        draw = random.Random(f"{seed} {dropout} {text}").random
+        normalizer, pre_tokenizer = self._tokenizer.normalizer, self._tokenizer.pre_tokenizer
+        assert normalizer is not None
+        assert pre_tokenizer is not None
+        token_ids: list[int] = []
+        for piece, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text)):
+            letters = [i for char in piece for i in self._spell(char)]
+            token_ids += merge_with_dropout(letters, self._merges, dropout, draw)
+        return [*token_ids, self.eos_id]
+
+    def _spell(self, char: str) -> list[int]:
+        """The id of one character, or those of its bytes."""
+        token_id = self._characters.get(char)
+        if token_id is not None:
+            return [token_id]
+        return [self._byte_ids[value] for value in char.encode()]
+
+    @cached_property
+    def _characters(self) -> dict[str, int]:
+        return {token: i for i, token in enumerate(self._tokens) if len(token) == 1}
+
+    @cached_property
+    def _merges(self) -> Merges:
+        """(left id, right id) -> (rank, id of both together), from the file's list of merges."""
+        ids = {token: i for i, token in enumerate(self._tokens)}
+        pairs = json.loads(self._tokenizer.to_str())["model"]["merges"]
+        return {(ids[a], ids[b]): (rank, ids[a + b]) for rank, (a, b) in enumerate(pairs)}
+
+    def token_spans(self, text: str) -> list[tuple[int, int]]:
+        """For each token of `encode_source([text])[0]`, where it stands in `normalize(text)`.
+
+        (start, end) in characters, end excluded and the leading space left out; all bytes of one
+        character have its span; `</s>` is the empty span at the end.
+        """
+        spans: list[tuple[int, int]] = []
+        position = -1  # of the space that is set in front
+        for token_id in self.encode_source([text])[0]:
+            token, value = self._tokens[token_id], self._byte_values.get(token_id)
+            if token_id == self.eos_id:
+                spans.append((max(position, 0), max(position, 0)))
+            elif value is None:
+                spans.append((position + token.startswith(" "), position + len(token)))
+                position += len(token)
+            elif 0x80 <= value < 0xC0:  # not the first byte of its character
+                spans.append(spans[-1])
+            else:
+                spans.append((position, position + 1))
+                position += 1
+        return spans
+
     def decode_target(self, token_ids: Sequence[int]) -> str:
         """The text; special tokens are dropped, bytes that are no UTF-8 become U+FFFD.
 
         Raises `DataError` for an id out of range.
         """
-        token_ids = self._checked(token_ids)
+        token_ids = check_token_ids(token_ids, self.vocab_size)
         return str(self._tokenizer.decode(token_ids, skip_special_tokens=True))
 
     def source_tokens(self, token_ids: Sequence[int]) -> list[str]:
         """The vocabulary's strings; a token that begins a word begins with a space."""
-        return [self._tokens[i] for i in self._checked(token_ids)]
+        return [self._tokens[i] for i in check_token_ids(token_ids, self.vocab_size)]
 
     def target_tokens(self, token_ids: Sequence[int]) -> list[str]:
         """As `source_tokens`."""
@@ -177,7 +219,7 @@ class JointBpe:
     def source_words(self, token_ids: Sequence[int]) -> list[int]:
         """For each token the number of its white-space separated word, -1 for special tokens."""
         words, word = [], -1
-        for token_id in self._checked(token_ids):
+        for token_id in check_token_ids(token_ids, self.vocab_size):
             if token_id in self._special_ids:
                 words.append(-1)
                 continue
@@ -189,59 +231,6 @@ class JointBpe:
     def target_words(self, token_ids: Sequence[int]) -> list[int]:
         """As `source_words`."""
         return self.source_words(token_ids)
-
-    def _checked(self, token_ids: Sequence[int]) -> list[int]:
-        token_ids = [int(token_id) for token_id in token_ids]
-        for token_id in token_ids:
-            if not 0 <= token_id < self.vocab_size:
-                raise DataError(
-                    f"token id {token_id} is outside this vocabulary (0 to {self.vocab_size - 1}):"
-                    " the ids come from another tokenizer"
-                )
-        return token_ids
-
-
-def _choose_alphabet(
-    lines: Iterable[str], min_frequency: int, max_alphabet: int, lowercase: bool
-) -> list[str]:
-    """The characters that get an entry: the commonest; of equally common ones the lower."""
-    normalizer = build_normalizer(lowercase)
-    counts: Counter[str] = Counter()
-    for line in lines:
-        counts.update(normalizer.normalize_str(replace_surrogates(line)))
-    if not counts:
-        raise DataError("there is no text to train a tokenizer on: every line is empty")
-    counts[" "] += 1 + max(counts.values())  # the space begins every word: it is always in
-    often = [char for char, count in counts.items() if count >= min_frequency]
-    return sorted(sorted(often, key=lambda char: (-counts[char], char))[:max_alphabet])
-
-
-def _pipeline(model: BPE, lowercase: bool) -> Tokenizer:
-    """The library's tokenizer with everything around `model` in place."""
-    tokenizer = Tokenizer(model)
-    steps = [build_normalizer(lowercase), normalizers.Prepend(" ")]
-    tokenizer.normalizer = normalizers.Sequence(steps)
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(PIECES), behavior="isolated")
-    tokenizer.decoder = decoders.Sequence(
-        [decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
-    )
-    return tokenizer
-
-
-def _with_specials(trained: Tokenizer, lowercase: bool) -> Tokenizer:
-    """The trained model with the byte fallback on, `<pad>` behind it and `</s>` appended to texts.
-
-    Built anew because training made the byte tokens special, which decoding would drop.
-    """
-    model = json.loads(trained.to_str())["model"]
-    vocab: dict[str, int] = {**model["vocab"], PAD: len(model["vocab"])}
-    merges = [(left, right) for left, right in model["merges"]]
-    tokenizer = _pipeline(BPE(vocab, merges, byte_fallback=True, unk_token=UNK), lowercase)
-    tokenizer.add_special_tokens([EOS, UNK, PAD])
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"$A {EOS}", pair=f"$A $B {EOS}", special_tokens=[(EOS, vocab[EOS])]
-    )
-    return tokenizer
 
 
 def _check_is_joint_bpe(tokenizer: Tokenizer, path: Path) -> None:
