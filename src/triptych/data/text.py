@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import Any, BinaryIO, TextIO, cast
 
 from triptych.errors import DataError, UsageError
 
@@ -147,10 +147,47 @@ def _open_zstd(path: Path) -> BinaryIO:
         raise UsageError(
             f"{path} needs the package zstandard; install it with pip install 'triptych[zstd]'"
         ) from error
-    stream = zstandard.ZstdDecompressor().stream_reader(
-        path.open("rb"), read_across_frames=True, closefd=True
-    )
-    return io.BufferedReader(stream, buffer_size=1 << 17)
+    frames = zstandard.ZstdDecompressor().decompressobj
+    return io.BufferedReader(_ZstdReader(path.open("rb"), frames), buffer_size=1 << 17)
+
+
+class _ZstdReader(io.RawIOBase):
+    """All frames of a .zst file as one stream.
+
+    zstandard's own reader ends in silence where a file is cut short; this one raises EOFError.
+    """
+
+    def __init__(self, stream: BinaryIO, new_frame: Callable[[], Any]) -> None:
+        self._stream = stream
+        self._new_frame = new_frame
+        self._frame: Any = None
+        self._compressed = b""
+        self._ready = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            self._compressed = self._compressed or self._stream.read(1 << 17)
+            if not self._compressed:
+                if self._frame is not None:
+                    raise EOFError("the last frame does not end")
+                return 0
+            if self._frame is None:
+                self._frame = self._new_frame()
+            self._ready = memoryview(self._frame.decompress(self._compressed))
+            self._compressed = self._frame.unused_data
+            if self._frame.eof:
+                self._frame = None
+        n_bytes = min(len(buffer), len(self._ready))
+        buffer[:n_bytes] = self._ready[:n_bytes]
+        self._ready = self._ready[n_bytes:]
+        return n_bytes
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 def _zstd_errors() -> tuple[type[Exception], ...]:
