@@ -1,0 +1,1 @@
+"""Looking inside a model, from outside: nothing here changes what it computes."""
