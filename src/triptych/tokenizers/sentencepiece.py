@@ -41,6 +41,7 @@ class MarianTokenizer:
         self._tokens = {token_id: token for token, token_id in self._ids.items()}
         self._source = _read_model(files[SOURCE_FILE], folder / SOURCE_FILE)
         self._target = _read_model(files[TARGET_FILE], folder / TARGET_FILE)
+        _check_match(self._ids, [self._source, self._target], folder / VOCAB_FILE)
         self.vocab_size = len(self._ids)
         self.eos_id, self.pad_id = self._ids[EOS], self._ids[PAD]
         self.unk_id: int | None = self._ids[UNK]
@@ -173,12 +174,29 @@ def _read_vocabulary(data: bytes, path: Path) -> dict[str, int]:
 
 
 def _read_model(data: bytes, path: Path) -> SentencePieceProcessor:
+    model = SentencePieceProcessor()
     try:
-        return SentencePieceProcessor(model_proto=data)
+        model.LoadFromSerializedProto(data)
     except (RuntimeError, OSError, ValueError) as error:
         raise ModelFileError(
-            f"{path} is not a SentencePiece model ({str(error) or 'unreadable'}): copy it again"
+            f"{path} is not a SentencePiece model ({error}): copy it again"
         ) from None
+    return model
+
+
+def _check_match(ids: dict[str, int], models: list[SentencePieceProcessor], path: Path) -> None:
+    """Raise `ModelFileError` where the vocabulary is not made of the models' pieces.
+
+    A model file that is cut short between two pieces loads without complaint: here it is seen. A
+    tenth may be foreign: language codes, and characters that were unknown to the models.
+    """
+    pieces = {m.id_to_piece(i) for m in models for i in range(m.get_piece_size())}
+    foreign = sum(token not in pieces for token in ids)
+    if foreign > len(ids) // 10 + len((EOS, UNK, PAD)):
+        raise ModelFileError(
+            f"{path} does not fit {SOURCE_FILE} and {TARGET_FILE}, which lack {foreign} of its "
+            f"{len(ids)} entries: copy all three files again, from one model"
+        )
 
 
 def _separate_vocabularies(path: Path) -> ModelFileError:

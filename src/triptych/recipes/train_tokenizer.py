@@ -1,0 +1,80 @@
+"""Text files in, a tokenizer folder out; and a look at how a text is cut.
+
+files of both languages -> normalize -> learn the merges -> tokenizer.json and its company
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from triptych.data.text import STDIN, read_lines
+from triptych.errors import UsageError
+from triptych.tokenizers.bpe import TOKENIZER_FILE, JointBpe
+from triptych.tokenizers.loading import load_translation_tokenizer
+
+
+class _Lines:
+    """The lines of several files, which can be gone through more than once."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = files
+
+    def __iter__(self) -> Iterator[str]:
+        for path in self._files:
+            yield from read_lines(path)
+
+
+def train_tokenizer(
+    files: Sequence[Path],
+    out: Path,
+    vocab_size: int,
+    *,
+    min_frequency: int = 2,
+    max_alphabet: int = 1000,
+    lowercase: bool = False,
+) -> JointBpe:
+    """Learn one vocabulary from all `files` and write it into the folder `out`.
+
+    Give the training text of both languages, and not the test text. "-" is standard input. For
+    the options see `JointBpe.train`, whose errors this raises, and `DataError` where a file
+    cannot be read, `UsageError` where `out` holds a tokenizer already.
+    """
+    if (out / TOKENIZER_FILE).exists():
+        raise UsageError(f"{out / TOKENIZER_FILE} exists: name another folder, or remove it")
+    if not files:
+        raise UsageError("no text file was named: name those of the source and the target language")
+    lines = _Lines(files)
+    tokenizer = JointBpe.train(
+        iter(lines) if STDIN in map(str, files) else lines,  # standard input is there only once
+        vocab_size,
+        min_frequency=min_frequency,
+        max_alphabet=max_alphabet,
+        lowercase=lowercase,
+    )
+    tokenizer.save(out)
+    return tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """One token of a text: as the vocabulary spells it (spaces as U+2581), its id, and the
+    characters it stands for (of a character spelled in bytes, each byte has the whole one)."""
+
+    token: str
+    token_id: int
+    characters: str
+
+
+def show_tokens(folder: Path, text: str) -> list[TokenRow]:
+    """How the tokenizer in `folder` cuts `text` as a source text, `</s>` at the end included."""
+    tokenizer = load_translation_tokenizer(folder)
+    token_ids = tokenizer.encode_source([text])[0]
+    tokens = [token.replace(" ", "▁") for token in tokenizer.source_tokens(token_ids)]
+    if isinstance(tokenizer, JointBpe):
+        normal = tokenizer.normalize(text)
+        characters = [normal[start:end] for start, end in tokenizer.token_spans(text)]
+    else:
+        specials = {tokenizer.eos_id, tokenizer.pad_id, tokenizer.unk_id}
+        pairs = zip(tokens, token_ids, strict=True)
+        characters = ["" if i in specials else token.replace("▁", "") for token, i in pairs]
+    return [TokenRow(*row) for row in zip(tokens, token_ids, characters, strict=True)]

@@ -1,0 +1,59 @@
+"""Files in, a tokenizer folder out."""
+
+import io
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from triptych.errors import DataError, UsageError
+from triptych.recipes.train_tokenizer import show_tokens, train_tokenizer
+from triptych.tokenizers.bpe import JointBpe
+
+TEXT = "the man by the river\nder mann am fluss\n" * 5
+
+
+@pytest.fixture
+def text_file(tmp_path: Path) -> Path:
+    path = tmp_path / "text"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+def test_files_in_folder_out(text_file: Path, tmp_path: Path) -> None:
+    train_tokenizer([text_file, text_file], tmp_path / "out", 285)
+    loaded = JointBpe.load(tmp_path / "out")
+    assert loaded.vocab_size == 285
+    expected = JointBpe.train(TEXT.splitlines() * 2, 285)
+    assert loaded.encode_source(["am river"]) == expected.encode_source(["am river"])
+
+
+def test_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(TEXT.encode())))
+    assert train_tokenizer([Path("-")], tmp_path / "out", 285).vocab_size == 285
+
+
+def test_nothing_is_overwritten(text_file: Path, tmp_path: Path) -> None:
+    train_tokenizer([text_file], tmp_path / "out", 280)
+    with pytest.raises(UsageError, match=r"tokenizer\.json exists"):
+        train_tokenizer([text_file], tmp_path / "out", 280)
+
+
+def test_bad_files(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    (tmp_path / "latin1").write_bytes(b"gr\xfcn\n")
+    for name, problem in (("empty", "empty"), ("nowhere", "nowhere"), ("latin1", "latin1:1")):
+        with pytest.raises(DataError, match=problem):
+            train_tokenizer([tmp_path / name], tmp_path / "out", 300)
+    with pytest.raises(UsageError, match="no text file"):
+        train_tokenizer([], tmp_path / "out", 300)
+    assert not (tmp_path / "out").exists()
+
+
+def test_show_tokens(text_file: Path, tmp_path: Path) -> None:
+    train_tokenizer([text_file], tmp_path / "out", 285)
+    rows = show_tokens(tmp_path / "out", "the  é")
+    assert [row.token for row in rows] == ["▁the", "▁", "<0xC3>", "<0xA9>", "</s>"]
+    assert [row.characters for row in rows] == ["the", "", "é", "é", ""]
+    assert rows[-1].token_id == 0
