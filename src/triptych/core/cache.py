@@ -43,7 +43,13 @@ class SelfAttentionCache:
     def select(self, rows: Tensor) -> None:
         """Keep, repeat or reorder batch rows; rows is [B'] int64."""
         if self.k is not None and self.v is not None:
-            self.k, self.v = self.k[rows], self.v[rows]
+            self.k, self.v = self._moved(self.k, rows), self._moved(self.v, rows)
+
+    def _moved(self, held: Tensor, rows: Tensor) -> Tensor:
+        moved = held.new_empty(len(rows), *held.shape[1:])
+        used = held[:, :, : self.length]  # the rest of the room holds nothing yet
+        moved[:, :, : self.length] = used.index_select(0, rows)
+        return moved
 
     def _with_room(self, held: Tensor | None, new: Tensor, n_held: int) -> Tensor:
         if held is not None and held.size(2) >= self.length:
@@ -71,7 +77,8 @@ class CrossAttentionCache:
     def select(self, rows: Tensor) -> None:
         """Keep, repeat or reorder batch rows; rows is [B'] int64."""
         if self.held is not None:
-            self.held = self.held[0][rows], self.held[1][rows]
+            k, v = self.held
+            self.held = k.index_select(0, rows), v.index_select(0, rows)
 
 
 class LayerCache:
@@ -116,8 +123,17 @@ class DecoderCache:
         """
         for layer in self.layers:
             layer.select(rows)
-        self.memory = None if self.memory is None else self.memory[rows]
-        self.memory_valid = None if self.memory_valid is None else self.memory_valid[rows]
+        if self.memory is not None and self.memory_valid is not None:
+            self.memory = self.memory.index_select(0, rows)
+            self.memory_valid = self.memory_valid.index_select(0, rows)
+
+    def reorder(self, rows: Tensor) -> None:
+        """As `select`, where each row takes the past of one conditioned on the same text.
+
+        Only what grew is moved: the memory, and its keys and values, are alike already.
+        """
+        for layer in self.layers:
+            layer.self_attention.select(rows)
 
 
 def repeat_rows(n_rows: int, times: int, device: torch.device | None = None) -> Tensor:

@@ -27,6 +27,6 @@ class ScaledEmbedding(nn.Module):
         """token_ids [B, T] -> [B, T, E]."""
         return F.embedding(token_ids, self.weight, padding_idx=self.pad_id) * self.scale
 
-    def logits(self, hidden: Tensor) -> Tensor:
-        """hidden [B, T, E] -> [B, T, V], with the same matrix and no scale."""
-        return F.linear(hidden, self.weight)
+    def logits(self, hidden: Tensor, bias: Tensor | None = None) -> Tensor:
+        """hidden [B, T, E] -> [B, T, V], with the same matrix and no scale; bias [V]."""
+        return F.linear(hidden, self.weight, bias)

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from triptych.decoding.candidates import Cache, NextLogits, TokenRoles, best_next
+from triptych.decoding.candidates import Cache, NextLogits, RowCache, TokenRoles, best_next
 from triptych.decoding.hypotheses import Hypothesis, best_first
 from triptych.decoding.penalties import PenaltyName, length_penalty
 from triptych.decoding.stopping import AtLimit, Course, finished_quota
@@ -85,11 +85,20 @@ def beam_search(
     while len(beams.rows):
         logits = next_logits(torch.as_tensor(beams.last, device=device), cache)
         log_probs, token_ids = best_next(logits, 2 * options.beam_size, roles, beams.forced())
-        n_rows = len(logits)
-        kept = beams.advance(log_probs, token_ids)
-        if len(kept) and (len(kept) != n_rows or (kept != np.arange(n_rows)).any()):
-            cache.select(torch.as_tensor(kept, device=device))
+        _move(cache, len(logits), beams.advance(log_probs, token_ids), beams.n_beams, device)
     return [best_first(found, options.n_best) for found in beams.found]
+
+
+def _move(
+    cache: RowCache, n_rows: int, origins: Ints, n_beams: int, device: torch.device | None
+) -> None:
+    """Put the cache's rows in the order in which the beams go on."""
+    stay = np.arange(n_rows)
+    if len(origins) == 0 or np.array_equal(origins, stay):
+        return
+    within = len(origins) == n_rows and np.array_equal(origins // n_beams, stay // n_beams)
+    move = cache.reorder if within else cache.select
+    move(torch.as_tensor(origins, device=device))
 
 
 class _Beams:
@@ -109,6 +118,11 @@ class _Beams:
         self.best_scores = np.full((n_rows, options.n_best), -np.inf)  # [B, n_best], falling
 
     @property
+    def n_beams(self) -> int:
+        """K, or fewer before the beams have parted."""
+        return self.log_probs.shape[1]
+
+    @property
     def last(self) -> Ints:
         """What the model reads next: [B · K, 1]."""
         if self.step == 0:
@@ -118,14 +132,14 @@ class _Beams:
     def forced(self) -> Ints | None:
         """The only token each beam may take: [B · K], or None when all are free."""
         forced = self.course.forced_at(self.step, self.rows)
-        return None if forced is None else forced.repeat(self.log_probs.shape[1])
+        return None if forced is None else forced.repeat(self.n_beams)
 
     def advance(self, log_probs: Floats, token_ids: Ints) -> Ints:
         """Take one step with the candidates [B · K, M]; returns which rows it came from.
 
         The result holds, for each beam that goes on, its row in the batch just computed.
         """
-        n_beams, width = self.log_probs.shape[1], self.options.beam_size
+        n_beams, width = self.n_beams, self.options.beam_size
         n_candidates = log_probs.shape[1]
         log_probs = log_probs.reshape(len(self.rows), -1)  # [B, K · M]
         totals = log_probs + self.log_probs.repeat(n_candidates, axis=1)

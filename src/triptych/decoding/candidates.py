@@ -30,6 +30,10 @@ class RowCache(Protocol):
         """Keep, repeat or reorder batch rows; rows is [R'] int64."""
         ...
 
+    def reorder(self, rows: Tensor) -> None:
+        """As `select`, for R rows that each follow a row of the same sentence."""
+        ...
+
 
 Cache = TypeVar("Cache", bound=RowCache)
 NextLogits = Callable[[Tensor, Cache], Tensor]

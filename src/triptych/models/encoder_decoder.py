@@ -150,7 +150,12 @@ class EncoderDecoder(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """hidden [B, T, E] -> [B, T, V], through the tied embedding (§3.4)."""
-        return self.embedding.logits(hidden) + self.final_logits_bias
+        return self.embedding.logits(hidden, self.final_logits_bias)
+
+    @property
+    def output_projection(self) -> tuple[Tensor, Tensor]:
+        """weight [V, E] and bias [V] of the last product, for losses that chunk it."""
+        return self.embedding.weight, self.final_logits_bias
 
     def start_decoding(self, source_ids: Tensor, source_valid: Tensor) -> DecoderCache:
         """Encode once; the cache then carries all that `next_logits` needs."""

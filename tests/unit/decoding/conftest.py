@@ -21,6 +21,10 @@ class FakeCache:
     def select(self, rows: Tensor) -> None:
         self.sentences, self.past = self.sentences[rows], self.past[rows]
 
+    def reorder(self, rows: Tensor) -> None:
+        assert torch.equal(self.sentences[rows], self.sentences)
+        self.select(rows)
+
 
 class FakeModel:
     """Logits drawn from a table by (sentence, past): no structure a search could exploit."""

@@ -43,9 +43,7 @@ def test_wide_beam_is_brute_force_with_unfinished_texts(fake_model, fake_cache):
     model = fake_model(11)
     options = BeamOptions(beam_size=WIDE, n_best=8, at_limit="unfinished")
     (found,) = beam_search(model.next_logits, fake_cache(1), ROLES, [3], options=options)
-    texts = list(model.all_texts(3)) + [
-        (a, b, c) for a in (1, 2) for b in (1, 2) for c in (1, 2)
-    ]
+    texts = list(model.all_texts(3)) + [(a, b, c) for a in (1, 2) for b in (1, 2) for c in (1, 2)]
     expected = sorted(texts, key=lambda t: (-model.log_prob(0, t) / len(t), t))[:8]
     assert [h.token_ids for h in found] == expected
     assert [h.finished for h in found] == [t[-1] == EOS for t in expected]
