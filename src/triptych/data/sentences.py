@@ -74,8 +74,8 @@ GERMAN = Rules(
     ),
     by_next=_words(
         """usw usf etc u.a u.ä u.Ä o.ä o.Ä u.s.w v.Chr n.Chr Chr ff Str Jh Jhd Jhdt Mio Mrd Std
-        min max Sek Co Inc Jr Sr allg ehem ebd Hrsg Hg Aufl Bhf Jan Feb Mär Apr Jun Jul Aug Sep Sept Okt
-        Nov Dez Mo Di Mi Do Fr Sa So i.V a.D a.M U.S U.S.A Univ tgl"""
+        min max Sek Co Inc Jr Sr allg ehem ebd Hrsg Hg Aufl Bhf Jan Feb Mär Apr Jun Jul Aug Sep
+        Sept Okt Nov Dez Mo Di Mi Do Fr Sa So i.V a.D a.M U.S U.S.A Univ tgl"""
     ),
     by_number=_words("Nr Nrn Abs Art Bd Abb Tab Kap S Tel Anm Ziff Par Lfg Pos Fig Gl Vers V"),
     starters=_words(
