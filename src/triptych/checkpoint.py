@@ -1,0 +1,224 @@
+"""The model folder: what every command writes and reads.
+
+model.safetensors    Hugging Face's names and shapes; `convert` holds the table
+config.json          Hugging Face's keys, and a "triptych" section for the rest
+tokenizer files, generation_config.json, README.md (the model card)
+manifest.json        SHA-256 of each, but for the card; written last
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from triptych.convert.marian import from_marian, to_marian
+from triptych.convert.marian_config import (
+    MODEL_TYPE,
+    config_from_json,
+    config_to_json,
+    generation_to_json,
+)
+from triptych.errors import ModelFileError, UsageError
+from triptych.files.atomic import complete_folder, write_folder
+from triptych.files.manifest import verify_folder
+from triptych.files.tensors import save_tensors, total_bytes
+from triptych.files.weights import WEIGHTS, open_weights, refuse_pickle
+from triptych.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+from triptych.tokenizers.base import TranslationTokenizer
+from triptych.tokenizers.loading import load_translation_tokenizer
+
+CONFIG, GENERATION, CARD = "config.json", "generation_config.json", "README.md"
+OUR_SECTION = "triptych"
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """What a model folder holds, loaded."""
+
+    model: EncoderDecoder
+    """In evaluation mode, on the CPU, in float32."""
+    tokenizer: TranslationTokenizer
+    config: dict[str, Any]
+    """config.json as it stands."""
+    generation: dict[str, Any]
+    """generation_config.json; where there is none, what config.json says of it."""
+
+    @property
+    def extras(self) -> dict[str, Any]:
+        """The "triptych" section of config.json: recipe, alignment head, normalization …"""
+        section = self.config.get(OUR_SECTION, {})
+        return section if isinstance(section, dict) else {}
+
+
+def save_folder(
+    folder: Path | str,
+    model: EncoderDecoder,
+    tokenizer: TranslationTokenizer,
+    *,
+    generation: Mapping[str, Any] | object | None = None,
+    extras: Mapping[str, Any] | None = None,
+    card: str = "",
+    also: Callable[[Path], None] | None = None,
+) -> None:
+    """Write a whole model folder, or leave what was there.
+
+    `generation` (a mapping or a dataclass) adds to generation_config.json, `extras` becomes the
+    "triptych" section of config.json, `card` the README. `also(new_folder)` may write more
+    files into the same step: a checkpoint's optimizer state is complete when its model is.
+
+    Raises ModelFileError if the tokenizer does not fit the model, DiskFullError, UsageError if
+    the folder holds something that was not written with it.
+    """
+    check_fit(model.config, tokenizer, str(folder))
+    weights = to_marian(model.state_dict(), model.config)
+
+    def fill(new: Path) -> None:
+        save_tensors(new / WEIGHTS, weights)
+        tokenizer.save(new)
+        _write_json(new / CONFIG, {**config_to_json(model.config), OUR_SECTION: dict(extras or {})})
+        _write_json(new / GENERATION, generation_to_json(model.config) | _as_mapping(generation))
+        (new / CARD).write_text(card, encoding="utf-8")
+        if also is not None:
+            also(new)
+
+    write_folder(folder, fill, needs=total_bytes(weights))
+
+
+def load_folder(folder: Path | str, *, verify: bool = False) -> ModelFolder:
+    """Read a model folder, ours or one from the Hub.
+
+    Hashes are checked at the first load and remembered; `verify` checks them again. The random
+    generator is left as it was.
+
+    Raises ModelFileError naming the file and what is wrong with it.
+    """
+    folder = complete_folder(folder)
+    refuse_pickle(folder)
+    verify_folder(folder, verify=verify)
+    config_json = read_config(folder)
+    config = config_from_json(config_json, str(folder / CONFIG))
+    tokenizer = load_translation_tokenizer(folder)
+    check_fit(config, tokenizer, str(folder))
+    with open_weights(folder) as tensors:
+        model = build(config, from_marian(tensors, config, str(folder)))
+    return ModelFolder(model, tokenizer, config_json, read_generation(folder, config_json))
+
+
+def build(config: EncoderDecoderConfig, state: Mapping[str, Tensor]) -> EncoderDecoder:
+    """The model with these weights, in evaluation mode; draws no random number."""
+    with torch.random.fork_rng(devices=[]):
+        model = EncoderDecoder(config)
+    model.load_state_dict(state, assign=True)
+    return model.eval()
+
+
+def check_fit(config: EncoderDecoderConfig, tokenizer: TranslationTokenizer, place: str) -> None:
+    """Raises ModelFileError if a tokenizer speaks of other ids than the model."""
+    for name in ("vocab_size", "pad_id", "eos_id"):
+        ours, its = getattr(config, name), getattr(tokenizer, name)
+        if ours != its:
+            raise ModelFileError(
+                f"{place}: the tokenizer does not fit the model: its {name} is {its}, the "
+                f"model's is {ours}; use the tokenizer that the model was trained with"
+            )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json of a folder of a kind we know. Raises ModelFileError."""
+    config = _read_json(folder / CONFIG)
+    kind = config.get("model_type")
+    if kind != MODEL_TYPE:
+        raise ModelFileError(
+            f"{folder / CONFIG}: model_type is {kind!r}; this version reads {MODEL_TYPE!r}"
+        )
+    return config
+
+
+def read_generation(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """generation_config.json, or the same keys from config.json where older folders keep them."""
+    if (folder / GENERATION).exists():
+        return _read_json(folder / GENERATION)
+    keys = ("num_beams", "max_length", "length_penalty", "bad_words_ids", "forced_eos_token_id")
+    ids = ("pad_token_id", "eos_token_id", "decoder_start_token_id")
+    return {key: config[key] for key in (*ids, *keys) if key in config}
+
+
+def average_weights(sources: Sequence[Path | Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of several checkpoints — Vaswani et al. 2017, §6.1 — as our state dict.
+
+    Sources are all model folders or all state dicts, of one shape. One tensor at a time, summed
+    in float64 and rounded once, so that k equal checkpoints average to themselves.
+
+    Raises ModelFileError for a damaged folder or one of another shape.
+    """
+    folders = [complete_folder(source) for source in sources if isinstance(source, Path)]
+    states = [source for source in sources if not isinstance(source, Path)]
+    if not folders:
+        return _mean(states)
+    if states:
+        raise UsageError("average either model folders or state dicts, not both together")
+    for folder in folders:
+        verify_folder(folder)
+    config = config_from_json(read_config(folders[0]), str(folders[0] / CONFIG))
+    with ExitStack() as stack:
+        opened = [stack.enter_context(open_weights(folder)) for folder in folders]
+        places = [str(folder) for folder in folders]
+        return from_marian(_mean(opened, places), config, places[0])
+
+
+def _mean(sources: Sequence[Mapping[str, Tensor]], places: Sequence[str] = ()) -> dict[str, Tensor]:
+    if not sources:
+        raise UsageError("there is no checkpoint to average")
+    places = places or [f"checkpoint {number}" for number in range(1, len(sources) + 1)]
+    for source, place in zip(sources, places, strict=True):
+        strange = sorted(set(source) ^ set(sources[0]))
+        if strange:
+            raise ModelFileError(f"{place} and {places[0]} do not both have {strange[0]}")
+    return {name: _mean_tensor(name, sources, places) for name in sources[0]}
+
+
+def _mean_tensor(
+    name: str, sources: Sequence[Mapping[str, Tensor]], places: Sequence[str]
+) -> Tensor:
+    first = sources[0][name]
+    total = torch.zeros(first.shape, dtype=torch.float64)
+    for source, place in zip(sources, places, strict=True):
+        if source[name].shape != first.shape:
+            raise ModelFileError(
+                f"{name} is {tuple(source[name].shape)} in {place} but {tuple(first.shape)} "
+                f"in {places[0]}; only checkpoints of one run can be averaged"
+            )
+        total += source[name].cpu()
+    return (total / len(sources)).to(first.dtype)
+
+
+def _as_mapping(settings: Mapping[str, Any] | object | None) -> dict[str, Any]:
+    if settings is None:
+        return {}
+    if isinstance(settings, Mapping):
+        return dict(settings)
+    if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
+        return dataclasses.asdict(settings)
+    raise TypeError(f"generation must be a mapping or a dataclass, not {type(settings).__name__}")
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ModelFileError(f"{path.parent} has no {path.name}, so it is no model folder")
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(f"{path} is not JSON ({error}); restore it from a copy") from error
+    if not isinstance(content, dict):
+        raise ModelFileError(f"{path} holds no JSON object; restore it from a copy")
+    return content

@@ -1,0 +1,1 @@
+"""One reversible table for each foreign format."""

@@ -1,0 +1,1 @@
+"""Files that are whole or not there: atomic writing, manifests, locks, tensors on disk."""
