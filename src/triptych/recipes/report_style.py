@@ -99,6 +99,7 @@ code { font-family: ui-monospace, "SF Mono", "Cascadia Code", Menlo, Consolas, m
   body { padding: 1.6rem 1rem 3rem; }
   h1 { font-size: 1.8rem; }
   .sample dl { grid-template-columns: 1fr; gap: 0; }
+  figure svg, figure img { max-width: none; }
 }
 @media print {
   :root {
