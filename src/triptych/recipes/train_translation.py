@@ -1,0 +1,150 @@
+"""Train an encoder-decoder on sentence pairs: the wiring, from files to `best/`."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from triptych import checkpoint
+from triptych.config import difference, load_toml, to_toml
+from triptych.data.batching import PairBatch
+from triptych.errors import ConfigError
+from triptych.files.atomic import write_file
+from triptych.files.lock import FolderLock
+from triptych.models.encoder_decoder import EncoderDecoder
+from triptych.models.presets import translation_preset
+from triptych.recipes.translation_data import TranslationCorpus
+from triptych.recipes.translation_run import TranslationRun
+from triptych.recipes.translation_validation import TranslationValidation
+from triptych.runtime.attention import use_fast_attention
+from triptych.tokenizers.base import TranslationTokenizer
+from triptych.training.distributed import Processes, join_processes
+from triptych.training.objectives import TranslationObjective
+from triptych.training.run_folder import RunFolder
+from triptych.training.schedule import make_schedule, paper_peak
+from triptych.training.trainer import Outcome, Task, Trainer
+
+
+def train_translation(
+    run: TranslationRun, out: Path, *, device: str = "cpu", fresh: bool = False, quiet: bool = False
+) -> Outcome:
+    """Train in the folder `out`, or go on with the run that is there.
+
+    Raises ConfigError if the run there has another configuration; `fresh` moves it aside.
+    """
+    processes = join_processes(device)
+    if not processes.is_first:
+        processes.wait()
+        return _train(run, out, processes, quiet)
+    if fresh:
+        _move_aside(out)
+    with FolderLock(out):
+        _check_same_run(run, out)
+        corpus = TranslationCorpus(run.data, out)
+        corpus.valid_pairs()  # a fault there should not wait for the first validation
+        corpus.prepare(_start_folder(run))
+        processes.wait()
+        return _train(run, out, processes, quiet)
+
+
+def _train(run: TranslationRun, out: Path, processes: Processes, quiet: bool) -> Outcome:
+    corpus = TranslationCorpus(run.data, out)
+    tokenizer = corpus.tokenizer()
+    model = use_fast_attention(make_model(run, tokenizer))
+    assert isinstance(model, EncoderDecoder)
+    folder = RunFolder(out)
+    settings, optimizer = run.training, run.optimizer
+    peak = optimizer.learning_rate or paper_peak(model.config.d_model, optimizer.warmup)
+    task = Task(
+        model=model,
+        objective=TranslationObjective(model.config.pad_id, settings.label_smoothing),
+        source=corpus.source(model.config.start_id, settings.seed),
+        validate=TranslationValidation(
+            corpus.valid_pairs(), tokenizer, run.data.target_language, processes.device
+        ),
+        save_model=_saver(run, tokenizer),
+        mean_weights=checkpoint.average_weights,
+        schedule=make_schedule(optimizer, peak, settings.max_updates),
+        flops=lambda batch: training_flops(model, batch),
+    )
+    return Trainer(task, folder, settings, optimizer, processes, quiet).run()
+
+
+def make_model(run: TranslationRun, tokenizer: TranslationTokenizer) -> EncoderDecoder:
+    """The model that a run starts from: a preset with the seed's weights, or a given one."""
+    import torch
+
+    start = _start_folder(run)
+    if start is not None:
+        return checkpoint.load_folder(start).model.train()
+    torch.manual_seed(run.training.seed)
+    config = translation_preset(
+        run.model.preset, tokenizer.vocab_size, tokenizer.pad_id, tokenizer.eos_id
+    )
+    if run.model.dropout is not None:
+        config = replace(config, dropout=run.model.dropout)
+    return EncoderDecoder(config).train()
+
+
+def training_flops(model: EncoderDecoder, batch: PairBatch) -> float:
+    """Forward and backward of one batch, real tokens only: 6 · (weights · tokens) and attention.
+
+    Each weight of a product costs 2 operations a token forward and 4 backward; the
+    products of queries and keys, weights and values cost 12 · E · T · S a layer and pair
+    (half of that under the causal mask).
+    """
+    c = model.config
+    square, feed = c.d_model**2, 2 * c.d_model * c.d_ff
+    source = batch.source_valid.sum(dim=1).double()  # [B]
+    target = (batch.target_out >= 0).sum(dim=1).double()  # [B]
+    weights = source * c.n_encoder_layers * (4 * square + feed)
+    weights += c.n_decoder_layers * (target * (6 * square + feed) + source * 2 * square)
+    weights += target * c.vocab_size * c.d_model
+    pairs = c.n_encoder_layers * source**2 + c.n_decoder_layers * (target**2 / 2 + target * source)
+    return float((6 * weights + 12 * c.d_model * pairs).sum())
+
+
+def _saver(
+    run: TranslationRun, tokenizer: TranslationTokenizer
+) -> Callable[[Path, nn.Module, Callable[[Path], None] | None], None]:
+    languages = {
+        "source_language": run.data.source_language,
+        "target_language": run.data.target_language,
+    }
+
+    def save(folder: Path, model: nn.Module, also: Callable[[Path], None] | None) -> None:
+        assert isinstance(model, EncoderDecoder)
+        extras: dict[str, Any] = {"task": "translation", **languages}
+        checkpoint.save_folder(folder, model, tokenizer, extras=extras, also=also)
+
+    return save
+
+
+def _start_folder(run: TranslationRun) -> Path | None:
+    return checkpoint.resolve(run.model.start_from) if run.model.start_from else None
+
+
+def _check_same_run(run: TranslationRun, out: Path) -> None:
+    path = out / "run.toml"
+    if not path.exists():
+        write_file(path, to_toml(run))
+        return
+    different = difference(load_toml(TranslationRun, path), run)
+    if different:
+        raise ConfigError(
+            f"{out} holds a run with another configuration ({'; '.join(different)}); choose "
+            "another --out, or --fresh to start anew beside it"
+        )
+
+
+def _move_aside(out: Path) -> None:
+    """Rename a run that is there to the first free name `out.1`, `out.2` …"""
+    if out.exists():
+        number = 1
+        while out.with_name(f"{out.name}.{number}").exists():
+            number += 1
+        with FolderLock(out):
+            os.rename(out, out.with_name(f"{out.name}.{number}"))

@@ -1,0 +1,129 @@
+"""From files of sentence pairs to a tokenizer and batches, once for each run folder."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from triptych.data.batching import BatchStream, Indices, PairBatch, TokenBatches, collate_pairs
+from triptych.data.cleaning import CleaningReport, CleaningRules, clean
+from triptych.data.pairs import SentencePair, is_hub_name, read_aligned, read_hub, read_tsv
+from triptych.data.resampling import ResampledPairs
+from triptych.data.shards import PairShards, corpus_fingerprint
+from triptych.errors import DataError, UsageError
+from triptych.files.atomic import write_file
+from triptych.recipes.translation_run import TranslationData
+from triptych.tokenizers.base import TranslationTokenizer
+from triptych.tokenizers.bpe import JointBpe
+from triptych.tokenizers.loading import load_translation_tokenizer
+
+
+def read_pairs(
+    source: tuple[str, ...], target: tuple[str, ...], tolerant: bool = False
+) -> Iterator[SentencePair]:
+    """Pairs from aligned files, or from tables and Hub names when no target is given.
+
+    Raises DataError for missing, empty or misaligned files.
+    """
+    if target:
+        return read_aligned(source, target, tolerant=tolerant)
+    if len(source) == 1 and is_hub_name(source[0]):
+        return read_hub(source[0])
+    return read_tsv(source, tolerant=tolerant)
+
+
+class TranslationCorpus:
+    """What a run folder holds of its data: `tokenizer/`, `data/` and `cleaning.json`."""
+
+    def __init__(self, data: TranslationData, folder: Path) -> None:
+        self.data, self.folder = data, folder
+        self.rules = CleaningRules()
+
+    def prepare(self, start_from: Path | None) -> None:
+        """Read everything once: report what is unfit, train the tokenizer, write the shards.
+
+        What is already there from an earlier start of the same run is kept.
+        """
+        tokenizer = self._tokenizer(start_from)
+        pairs, report = self._clean_pairs()
+        inputs = self.data.source + self.data.target
+        fingerprint = corpus_fingerprint(
+            inputs, self.folder / "tokenizer", {"cleaning": repr(self.rules)}
+        )
+        PairShards.build(
+            pairs, tokenizer, self.folder / "data", fingerprint, max_tokens=self.data.max_tokens
+        )
+        if report.n_read:
+            write_file(self.folder / "cleaning.json", json.dumps(report.to_dict(), indent=1))
+
+    def tokenizer(self) -> TranslationTokenizer:
+        """The tokenizer that `prepare` has put there."""
+        return load_translation_tokenizer(self.folder / "tokenizer")
+
+    def source(self, start_id: int, seed: int) -> "ShardBatches | ResampledPairs":
+        """The endless stream of training batches."""
+        tokenizer = self.tokenizer()
+        if not self.data.bpe_dropout:
+            shards = PairShards.load(self.folder / "data")
+            return ShardBatches(shards, tokenizer.pad_id, start_id, self.data.batch_tokens, seed)
+        if not isinstance(tokenizer, JointBpe):
+            raise UsageError("bpe_dropout needs a joint BPE; this model has SentencePiece files")
+        pairs = [(pair.source, pair.target) for pair in self._clean_pairs()[0]]
+        return ResampledPairs(
+            pairs, tokenizer, self.data.bpe_dropout, self.data.batch_tokens, start_id, seed
+        )
+
+    def valid_pairs(self) -> list[tuple[str, str]]:
+        """The validation set as it stands, uncleaned: scores are over all of it."""
+        pairs = read_pairs(self.data.valid_source, self.data.valid_target)
+        found = [(pair.source, pair.target) for pair in pairs]
+        if not found:
+            raise DataError(f"{self.data.valid_source[0]} holds no sentence pairs")
+        return found
+
+    def report(self) -> str:
+        """What cleaning left out, as JSON; empty before `prepare`."""
+        path = self.folder / "cleaning.json"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def _clean_pairs(self) -> tuple[Iterator[SentencePair], CleaningReport]:
+        pairs = read_pairs(self.data.source, self.data.target, tolerant=True)
+        return clean(pairs, self.rules)
+
+    def _tokenizer(self, start_from: Path | None) -> TranslationTokenizer:
+        folder = self.folder / "tokenizer"
+        given = start_from or (Path(self.data.tokenizer) if self.data.tokenizer else None)
+        if folder.is_dir():
+            return load_translation_tokenizer(folder)
+        if given is not None:
+            tokenizer = load_translation_tokenizer(given)
+        else:
+            pairs = self._clean_pairs()[0]
+            lines = (text for pair in pairs for text in (pair.source, pair.target))
+            tokenizer = JointBpe.train(lines, self.data.vocab_size)
+        tokenizer.save(folder)
+        return tokenizer
+
+
+class ShardBatches:
+    """Batches from mapped shards, in the order of a `BatchStream`."""
+
+    def __init__(
+        self, shards: PairShards, pad_id: int, start_id: int, batch_tokens: int, seed: int
+    ) -> None:
+        self.shards, self.pad_id, self.start_id = shards, pad_id, start_id
+        self.batches = TokenBatches(shards.lengths, batch_tokens, seed)
+        self.stream = BatchStream(self.batches)
+        self.state, self.restore = self.stream.state, self.stream.restore
+
+    @property
+    def epoch(self) -> int:
+        """Passes over the corpus that are complete."""
+        return self.stream.epoch
+
+    def __next__(self) -> Indices:
+        return next(self.stream)
+
+    def load(self, indices: Indices) -> PairBatch:
+        """The padded batch of these pairs."""
+        pairs = [self.shards[int(i)] for i in indices]
+        return collate_pairs(pairs, self.pad_id, self.start_id, indices)

@@ -1,0 +1,65 @@
+"""Everything that one translation run needs to be repeated: the content of its `run.toml`."""
+
+from dataclasses import dataclass, field
+
+from triptych.errors import ConfigError
+from triptych.training.settings import OptimizerSettings, TrainingSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationData:
+    """Sentence pairs, and how they become batches."""
+
+    source: tuple[str, ...]
+    """Files of source sentences; or TSV files or `hub:` names with both sides, and no target."""
+    target: tuple[str, ...] = ()
+    """Files aligned line by line with `source`."""
+    valid_source: tuple[str, ...]
+    """As `source`, for validation."""
+    valid_target: tuple[str, ...] = ()
+    """As `target`, for validation."""
+    source_language: str = "en"
+    """Language code of the source, for the model card."""
+    target_language: str = "de"
+    """Language code of the target, for the papers' tokenized BLEU."""
+    vocab_size: int = 10_000
+    """Entries of the joint BPE that is trained when no tokenizer is given."""
+    tokenizer: str | None = None
+    """A folder with a trained tokenizer."""
+    batch_tokens: int = 4096
+    """Padded tokens of the longer side of a batch, at most."""
+    max_tokens: int = 256
+    """Longest side of a pair; longer pairs are left out and counted."""
+    bpe_dropout: float = 0.0
+    """Share of merges left out at random, drawn anew each epoch (Provilkov et al. 2020)."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.bpe_dropout < 1:
+            raise ConfigError(f"bpe_dropout is {self.bpe_dropout}; choose it in [0, 1)")
+        if self.max_tokens > self.batch_tokens:
+            raise ConfigError(
+                f"max_tokens ({self.max_tokens}) is more than batch_tokens ({self.batch_tokens}): "
+                "the longest pair would fit into no batch"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationModel:
+    """Where the weights come from."""
+
+    preset: str = "base"
+    """tiny, base or big (`models/presets.py`)."""
+    dropout: float | None = None
+    """In place of the preset's."""
+    start_from: str | None = None
+    """A model folder to go on from, with its tokenizer; then the preset does not matter."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationRun:
+    """One run: data, model, optimizer, training."""
+
+    data: TranslationData
+    model: TranslationModel = field(default_factory=TranslationModel)
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
