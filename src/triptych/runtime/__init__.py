@@ -1,0 +1,1 @@
+"""Fast twins of functions elsewhere; each has a test against its slow twin."""

@@ -1,0 +1,41 @@
+"""Which kernel computes attention, by device, precision and length.
+
+The choice is a fixed table and not a measurement at start-up: two kernels round
+differently, so a choice by the clock would make two runs of one seed differ.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from triptych.core.attention import MultiHeadAttention, attention, fused_attention
+
+LONGEST_PLAIN = 768
+"""Keys up to which three plain bf16 products beat the fused kernel's backward on a CPU."""
+
+
+def fast_attention(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, dropout: float = 0.0
+) -> tuple[Tensor, None]:
+    """`attention` without its weights, by the faster of its two forms.
+
+    The fused CPU kernel is slow backward in bf16 (up to nine times at short lengths,
+    `benchmarks/`); everywhere else it wins.
+    """
+    plain = (
+        q.device.type == "cpu"
+        and q.dtype == torch.bfloat16
+        and q.requires_grad
+        and k.size(-2) <= LONGEST_PLAIN
+    )
+    if not plain:
+        return fused_attention(q, k, v, mask, dropout)
+    with torch.autocast("cpu", enabled=False):  # keep the softmax in bf16 too
+        return attention(q, k, v, mask, dropout)[0], None
+
+
+def use_fast_attention(model: nn.Module) -> nn.Module:
+    """Let every attention of a model choose its kernel; returns the model."""
+    for part in model.modules():
+        if isinstance(part, MultiHeadAttention):
+            part.attend = fast_attention
+    return model

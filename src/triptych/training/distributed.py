@@ -1,0 +1,83 @@
+"""One process or many: what each needs to know, and the two sums that they share."""
+
+import os
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among `world_size`; with one, every sum is the value itself."""
+
+    rank: int = 0
+    world_size: int = 1
+    device: torch.device = torch.device("cpu")
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes files and speaks."""
+        return self.rank == 0
+
+    def share(self, n_items: int) -> range:
+        """Which of n items are this process's: every world_size-th, beginning with its rank."""
+        return range(self.rank, n_items, self.world_size)
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The elementwise sum over all processes."""
+        if self.world_size > 1:
+            dist.all_reduce(values)
+        return values
+
+    def first(self, values: Tensor) -> Tensor:
+        """What the first process holds."""
+        if self.world_size > 1:
+            dist.broadcast(values, src=0)
+        return values
+
+    def gather(self, values: Tensor) -> list[Tensor]:
+        """What each process holds, in the order of their ranks; all of one shape."""
+        if self.world_size == 1:
+            return [values]
+        parts = [torch.empty_like(values) for _ in range(self.world_size)]
+        dist.all_gather(parts, values)
+        return parts
+
+    def sum_gradients(self, parameters: list[torch.nn.Parameter]) -> None:
+        """Replace each gradient by its sum over all processes, in one message."""
+        if self.world_size == 1:
+            return
+        for p in parameters:
+            if p.grad is None:  # this process had nothing to do in this update
+                p.grad = torch.zeros_like(p)
+        flat = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
+        dist.all_reduce(flat)
+        start = 0
+        for p in parameters:
+            assert p.grad is not None
+            p.grad.copy_(flat[start : start + p.numel()].view_as(p))
+            start += p.numel()
+
+    def wait(self) -> None:
+        """Go on when all processes are here."""
+        if self.world_size > 1:
+            dist.barrier()
+
+
+def join_processes(device: str) -> Processes:
+    """Join the others that `torchrun` started; alone when nothing says otherwise.
+
+    NCCL between GPUs, gloo between CPUs.
+    """
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    rank = int(os.environ.get("RANK", "0"))
+    if device == "cuda":
+        place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(place)
+    else:
+        place = torch.device(device)
+    if world_size > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if device == "cuda" else "gloo")
+    return Processes(rank, world_size, place)

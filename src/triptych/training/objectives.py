@@ -1,0 +1,43 @@
+"""What is minimized: functions of (model, batch), one a training task."""
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from triptych.core.loss import IGNORE, LossSum, chunked_cross_entropy
+
+
+class TranslationBatch(Protocol):
+    """Source ids and validity [B, S]; decoder input and labels [B, T], IGNORE where padded."""
+
+    source_ids: Tensor
+    source_valid: Tensor
+    target_in: Tensor
+    target_out: Tensor
+
+
+class TranslationObjective:
+    """Label-smoothed cross-entropy of the next target token (formula: `core/loss.py`).
+
+    `pad_id` is never predicted. Only real positions are projected to the vocabulary.
+    """
+
+    def __init__(self, pad_id: int, smoothing: float) -> None:
+        self.pad_id, self.smoothing = pad_id, smoothing
+
+    def __call__(self, model: nn.Module, batch: TranslationBatch) -> LossSum:
+        hidden: Tensor = model(batch.source_ids, batch.source_valid, batch.target_in)
+        real = batch.target_out != IGNORE
+        weight, bias = output_projection(model)
+        labels = batch.target_out[real]
+        return chunked_cross_entropy(
+            hidden[real], weight, bias, labels, self.smoothing, self.pad_id
+        )
+
+
+def output_projection(model: Any) -> tuple[Tensor, Tensor]:
+    """The last product's weight [V, E] and bias [V], which every family offers."""
+    weight, bias = model.output_projection
+    assert isinstance(weight, Tensor) and isinstance(bias, torch.Tensor)
+    return weight, bias

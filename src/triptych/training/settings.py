@@ -1,0 +1,73 @@
+"""What decides how a model is trained; a run writes both into its `run.toml`."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from triptych.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerSettings:
+    """Adam and its learning rate — Vaswani et al. 2017, §5.3."""
+
+    learning_rate: float | None = None
+    """Peak learning rate; none means the paper's d_model^−½ · warmup^−½."""
+    warmup: int = 4000
+    """Updates of linear growth to the peak."""
+    schedule: Literal["inverse_sqrt", "linear", "cosine", "constant"] = "inverse_sqrt"
+    """What follows the warm-up: peak · √(warmup / update), or a decay to zero, or none."""
+    beta_1: float = 0.9
+    """Decay of the mean of gradients."""
+    beta_2: float = 0.98
+    """Decay of the mean of squared gradients."""
+    eps: float = 1e-9
+    """Added to the root of the second mean."""
+    weight_decay: float = 0.0
+    """Decoupled decay of matrices (AdamW); norms and biases never decay."""
+    clip_norm: float = 0.0
+    """Largest norm of the whole gradient; 0 means no clipping."""
+
+    def __post_init__(self) -> None:
+        if self.learning_rate is not None and not 0 < self.learning_rate < 1:
+            raise ConfigError(f"learning_rate is {self.learning_rate}; choose it between 0 and 1")
+        if self.warmup < 1:
+            raise ConfigError(f"warmup is {self.warmup}; it needs at least 1 update")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """Length, precision and choice of the best model."""
+
+    max_updates: int = 100_000
+    """Optimizer steps at most."""
+    accumulate: int = 1
+    """Batches that make one update, over all processes together."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16: products under autocast, weights and sums in float32."""
+    label_smoothing: float = 0.1
+    """ε of Vaswani et al. 2017, §5.4 (formula: `core/loss.py`)."""
+    validate_every: int = 500
+    """Updates between validations; each one writes a checkpoint."""
+    checkpoint_every: int = 0
+    """Further checkpoints between validations; 0 means none."""
+    select: str = "bleu"
+    """The validation metric that chooses `best/` and stops early."""
+    patience: int = 10
+    """Validations without a better one before the run stops."""
+    average: int = 5
+    """Checkpoints whose mean is validated and kept (Vaswani et al. 2017, §6.1); 1 means none."""
+    compile: bool = False
+    """torch.compile, where there is a compiler."""
+    seed: int = 1
+    """Of initialization, dropout and data order."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_updates", "accumulate", "validate_every", "patience", "average"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not 0 <= self.label_smoothing < 1:
+            raise ConfigError(f"label_smoothing is {self.label_smoothing}; choose it in [0, 1)")
+
+
+SMALLER_IS_BETTER = frozenset({"loss", "nll", "perplexity"})
+"""Validation metrics of which the smallest is the best; of all others the largest is."""

@@ -1,0 +1,133 @@
+"""One update: gradients of a batch group, summed over micro-batches and processes."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol, Self
+
+import torch
+from torch import Tensor, nn
+
+from triptych.core.loss import LossSum
+from triptych.errors import DivergedError, MachineError
+from triptych.files.notices import notice
+from triptych.training.distributed import Processes
+
+
+class Batch(Protocol):
+    """A dataclass of tensors [B, …] that can be moved and counted."""
+
+    indices: Tensor
+
+    def __len__(self) -> int: ...
+    def to(self, device: torch.device | str) -> Self: ...
+    @property
+    def n_target_tokens(self) -> int: ...
+
+
+Objective = Callable[[nn.Module, Any], LossSum]
+
+
+class Sums(NamedTuple):
+    """Of one update, over all processes: nats and predicted tokens."""
+
+    smoothed: float
+    nll: float
+    count: int
+    gradient_norm: float
+
+
+@dataclasses.dataclass
+class Stepper:
+    """Computes gradients; `n_parts` is into how many pieces each batch is cut, and it only grows.
+
+    When memory runs out, the pieces are halved and the update starts again from the same
+    random state: the sum over pieces is the gradient of the whole batch.
+    """
+
+    model: nn.Module
+    objective: Objective
+    processes: Processes
+    precision: str
+    clip_norm: float
+    n_parts: int = 1
+
+    def gradients(self, batches: Sequence[Batch]) -> Sums:
+        """Leave in each parameter's `grad` that of Σ loss ÷ Σ tokens over all processes.
+
+        Raises DivergedError, before anything is updated, if a loss or gradient is not finite;
+        MachineError when not even single rows fit into memory.
+        """
+        count = float(sum(batch.n_target_tokens for batch in batches))
+        total = self.processes.sum(torch.tensor([count], dtype=torch.float64)).item()
+        sums = self._with_halving(batches, total)
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self.processes.sum_gradients(parameters)
+        smoothed, nll = self.processes.sum(sums).tolist()
+        limit = self.clip_norm or float("inf")
+        norm = float(nn.utils.clip_grad_norm_(parameters, limit, foreach=True))
+        if not (abs(smoothed) < float("inf") and norm < float("inf")):
+            raise DivergedError(_divergence(smoothed / max(total, 1), norm, batches))
+        return Sums(smoothed, nll, int(total), norm)
+
+    def _with_halving(self, batches: Sequence[Batch], total: float) -> Tensor:
+        while True:
+            random_state = torch.get_rng_state()
+            try:
+                return self._accumulate(batches, total)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if self.n_parts >= max(len(batch) for batch in batches):
+                    raise MachineError(
+                        "not even one sentence at a time fits into memory; "
+                        "use a smaller model or shorter sentences"
+                    ) from error
+            self.n_parts *= 2
+            notice(
+                f"memory ran out: each batch now goes through in {self.n_parts} parts, "
+                "which changes nothing but the speed"
+            )
+            torch.set_rng_state(random_state)
+            if self.processes.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _accumulate(self, batches: Sequence[Batch], total: float) -> Tensor:
+        for p in self.model.parameters():
+            p.grad = None
+        device = self.processes.device
+        sums = torch.zeros(2, dtype=torch.float64)
+        for batch in batches:
+            for part in split_rows(batch, self.n_parts):
+                with torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+                    loss = self.objective(self.model, part.to(device))
+                (loss.smoothed / total).backward()  # type: ignore[no-untyped-call]
+                sums += torch.stack([loss.smoothed.detach(), loss.nll]).double().cpu()
+        return sums
+
+
+def split_rows(batch: Any, n_parts: int) -> Iterator[Any]:
+    """A batch cut along its rows into at most n_parts batches of nearly equal size."""
+    if n_parts == 1:
+        yield batch
+        return
+    fields = [field.name for field in dataclasses.fields(batch)]
+    n_rows = -(-len(batch) // n_parts)
+    for start in range(0, len(batch), n_rows):
+        part = {name: getattr(batch, name)[start : start + n_rows] for name in fields}
+        yield dataclasses.replace(batch, **part)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed: Python's, CUDA's, or that of torch on a CPU."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    text = str(error)
+    return "can't allocate memory" in text or "not enough memory" in text
+
+
+def _divergence(loss: float, norm: float, batches: Sequence[Batch]) -> str:
+    rows = [int(i) for batch in batches for i in batch.indices[:8]][:8]
+    return (
+        f"the loss is {loss} and the gradient's norm {norm} for the batch with the pairs "
+        f"{rows} …; nothing was updated, so look at these pairs or lower the learning rate"
+    )

@@ -1,0 +1,289 @@
+"""The loop: take batches, update, validate, keep the best, and never lose anything."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from triptych.files.notices import notice
+from triptych.training.distributed import Processes
+from triptych.training.optimizer import make_optimizer, set_learning_rate
+from triptych.training.progress import ProgressLine, measure_peak_flops
+from triptych.training.run_folder import Row, RunFolder
+from triptych.training.schedule import Schedule
+from triptych.training.settings import SMALLER_IS_BETTER, OptimizerSettings, TrainingSettings
+from triptych.training.signals import StopRequest
+from triptych.training.state import (
+    Counters,
+    gather_random_states,
+    read_state,
+    restore_random_states,
+    write_state,
+)
+from triptych.training.step import Batch, Objective, Stepper, Sums
+
+Weights = dict[str, Tensor]
+
+
+class BatchSource(Protocol):
+    """An endless stream of batches that can go on from where it was."""
+
+    @property
+    def epoch(self) -> int: ...
+    def __next__(self) -> Any: ...
+    def load(self, choice: Any) -> Batch: ...
+    def state(self) -> Mapping[str, Any]: ...
+    def restore(self, state: Mapping[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a validation found: metrics by name, and the same few items each time (markdown)."""
+
+    metrics: Mapping[str, float]
+    samples: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained: the parts of a run that belong to a family, handed in by a recipe."""
+
+    model: nn.Module
+    objective: Objective
+    source: BatchSource
+    validate: Callable[[nn.Module], Validation]
+    save_model: Callable[[Path, nn.Module, Callable[[Path], None] | None], None]
+    """Write a model folder; the last argument adds files to the same atomic step."""
+    mean_weights: Callable[[list[Path]], Weights]
+    """The mean of the weights in some model folders; of one, its own."""
+    schedule: Schedule
+    flops: Callable[[Batch], float]
+    """Floating-point operations of one batch, forward and backward, padding left out."""
+    on_row: Callable[[Row], None] = lambda row: None
+    """Called with each row of metrics (TensorBoard, curves)."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    updates: int
+    best: float | None
+    best_update: int
+    stopped_by: str
+    """"max_updates", "patience", "SIGTERM" or "SIGINT"."""
+
+
+class Trainer:
+    """Trains `task.model` in `run`; goes on by itself from the newest checkpoint there."""
+
+    def __init__(
+        self,
+        task: Task,
+        run: RunFolder,
+        settings: TrainingSettings,
+        optimizer: OptimizerSettings,
+        processes: Processes,
+        quiet: bool = False,
+    ) -> None:
+        self.task, self.run_folder, self.settings = task, run, settings
+        self.processes = processes
+        self.quiet = quiet or not processes.is_first
+        self.model = task.model.to(processes.device)
+        self.optimizer = make_optimizer(self.model, optimizer)
+        self.counters = Counters()
+        self.stepper = Stepper(
+            self.model, task.objective, processes, settings.precision, optimizer.clip_norm
+        )
+        torch.manual_seed(settings.seed + 1000 * processes.rank)
+        self._resume()
+
+    def run(self) -> Outcome:
+        """Train until the last update, the end of patience, or a signal.
+
+        Raises DivergedError before an update with a value that is not finite; then the newest
+        checkpoint is from before it.
+        """
+        peak = measure_peak_flops(self.processes.device, self.settings.precision)
+        total, c = self.settings.max_updates, self.counters
+        with (
+            StopRequest() as stop,
+            ProgressLine("train", total, self.counters.update, self.quiet) as line,
+        ):
+            if self._is_due(self.settings.validate_every) and c.validated < c.update:
+                self._validate(line)  # the run was stopped just before
+            while self.counters.update < total and not self._out_of_patience():
+                self._update(line, peak)
+                if self._stop_agreed(stop):
+                    self._save_checkpoint()
+                    assert stop.signal is not None or not self.processes.is_first
+                    return self._outcome(stop.signal.name if stop.signal else "SIGTERM")
+                if self._is_due(self.settings.validate_every) or self.counters.update == total:
+                    self._validate(line)
+                elif self._is_due(self.settings.checkpoint_every):
+                    self._save_checkpoint()
+        return self._outcome("patience" if self._out_of_patience() else "max_updates")
+
+    # -- one update --------------------------------------------------------------------------
+
+    def _update(self, line: ProgressLine, peak: float) -> None:
+        began = time.monotonic()
+        choices = [next(self.task.source) for _ in range(self.settings.accumulate)]
+        batches = [self.task.source.load(choices[i]) for i in self.processes.share(len(choices))]
+        self.stepper.n_parts = self.counters.n_parts
+        sums = self.stepper.gradients(batches)
+        self.counters.n_parts = self.stepper.n_parts
+        rate = self.task.schedule(self.counters.update + 1)
+        set_learning_rate(self.optimizer, rate)
+        self.optimizer.step()
+
+        seconds = time.monotonic() - began
+        self.counters.update += 1
+        self.counters.tokens += sums.count
+        self.counters.seconds += seconds
+        flops = sum(self.task.flops(batch) for batch in batches)
+        self._log(sums, rate, seconds, flops / seconds / peak, line)
+
+    def _log(
+        self, sums: Sums, rate: float, seconds: float, share: float, line: ProgressLine
+    ) -> None:
+        row = {
+            "update": self.counters.update,
+            "epoch": self.task.source.epoch,
+            "tokens": self.counters.tokens,
+            "loss": sums.smoothed / sums.count,
+            "nll": sums.nll / sums.count,
+            "learning_rate": rate,
+            "gradient_norm": sums.gradient_norm,
+            "tokens_per_second": sums.count / seconds,
+            "peak_share": share,
+        }
+        if self.processes.is_first:
+            self._add_row(row)
+        line.show(
+            self.counters.update,
+            f"loss {row['loss']:.3f}  {row['tokens_per_second']:,.0f} tokens/s  "
+            f"{share:.0%} of peak  epoch {row['epoch']}",
+        )
+
+    def _is_due(self, every: int) -> bool:
+        return every > 0 and self.counters.update % every == 0
+
+    def _out_of_patience(self) -> bool:
+        return self.counters.without_better >= self.settings.patience
+
+    def _stop_agreed(self, stop: StopRequest) -> bool:
+        """True in all processes as soon as one was asked to stop."""
+        asked = torch.tensor([float(stop.signal is not None)], device=self.processes.device)
+        return self.processes.sum(asked).item() > 0
+
+    # -- validation --------------------------------------------------------------------------
+
+    def _validate(self, line: ProgressLine) -> None:
+        """Save a checkpoint; then measure the mean of the last few, and keep it if it is best.
+
+        The checkpoint is written twice: before the measuring, which may take long, and after
+        it with the new counters, so that a resumed run does not measure again.
+        """
+        c = self.counters
+        better = torch.zeros(2, dtype=torch.float64)
+        self._save_checkpoint()
+        if self.processes.is_first:
+            line.show(c.update, "validating")
+            with self._averaged(), torch.no_grad():
+                self.model.eval()
+                found = self.task.validate(self.model)
+                self.model.train()
+                value = self._selected(found.metrics)
+                better = torch.tensor([value, float(self._is_better(value))], dtype=torch.float64)
+                if better[1]:
+                    self.task.save_model(self.run_folder.best, self.model, None)
+            self._report(found, bool(better[1]), line)
+        value, is_better = self.processes.first(better.to(self.processes.device)).tolist()
+        c.without_better = 0 if is_better else c.without_better + 1
+        if is_better:
+            c.best, c.best_update = value, c.update
+        c.validated = c.update
+        self._save_checkpoint()
+        if self.processes.is_first:
+            self.run_folder.keep_newest(self.settings.average)
+
+    def _selected(self, metrics: Mapping[str, float]) -> float:
+        assert self.settings.select in metrics, sorted(metrics)
+        return float(metrics[self.settings.select])
+
+    def _is_better(self, value: float) -> bool:
+        if self.counters.best is None:
+            return True
+        if self.settings.select in SMALLER_IS_BETTER:
+            return value < self.counters.best
+        return value > self.counters.best
+
+    def _report(self, found: Validation, is_best: bool, line: ProgressLine) -> None:
+        c = self.counters
+        metrics = {f"valid_{name}": value for name, value in found.metrics.items()}
+        self._add_row(
+            {"update": c.update, "epoch": self.task.source.epoch, "tokens": c.tokens,
+             "seconds": round(c.seconds, 1), **metrics, "samples": found.samples}
+        )  # fmt: skip
+        self.run_folder.write_samples(lambda row: f"After {row['update']:,} updates")
+        shown = "  ".join(f"{name} {value:.3f}" for name, value in found.metrics.items())
+        line.say(f"update {c.update:,}: {shown}{'  (best so far)' if is_best else ''}")
+
+    def _add_row(self, row: Row) -> None:
+        self.run_folder.add_row(row)
+        self.task.on_row(row)
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The model with the mean of its last checkpoints, for as long as the block lasts."""
+        folders = self.run_folder.checkpoint_folders()[-self.settings.average :]
+        if len(folders) == 1:
+            yield
+            return
+        own = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.model.load_state_dict(self.task.mean_weights(folders))
+        try:
+            yield
+        finally:
+            self.model.load_state_dict(own)
+
+    # -- saving and going on -----------------------------------------------------------------
+
+    def _save_checkpoint(self) -> None:
+        random_states = gather_random_states(self.processes)
+        if self.processes.is_first:
+            folder = self.run_folder.checkpoint(self.counters.update)
+
+            def add_state(new: Path) -> None:
+                source = self.task.source.state()
+                write_state(new, self.counters, self.optimizer, random_states, source)
+
+            self.task.save_model(folder, self.model, add_state)
+            self.run_folder.link_last(folder)
+        self.processes.wait()
+
+    def _resume(self) -> None:
+        """Go on from the newest checkpoint, if there is one."""
+        folder = self.run_folder.newest_checkpoint() if self.processes.is_first else None
+        self.processes.wait()
+        if not self.processes.is_first:
+            folder = self.run_folder.newest_checkpoint()
+        if folder is None:
+            return
+        self.model.load_state_dict(self.task.mean_weights([folder]))
+        self.counters, random_states, source = read_state(folder, self.optimizer)
+        self.task.source.restore(source)
+        if not restore_random_states(random_states, self.processes):
+            notice("the run was saved by other processes: dropout goes on with new random numbers")
+        if self.processes.is_first:
+            self.run_folder.forget_after(self.counters.update)
+
+    def _outcome(self, stopped_by: str) -> Outcome:
+        c = self.counters
+        return Outcome(c.update, c.best, c.best_update, stopped_by)
