@@ -249,3 +249,14 @@ def test_the_file_speaks_for_itself(tokenizer: JointBpe, tmp_path: Path) -> None
     tokenizer.save(tmp_path)
     bare = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     assert [bare.encode(line).ids for line in LINES[:3]] == tokenizer.encode_source(LINES[:3])
+
+
+def test_ids_that_no_text_gives(tokenizer: JointBpe) -> None:
+    """What a model may write: a byte alone, a line end, two spaces, a word without its space."""
+    ids = {token: i for i, token in enumerate(tokenizer.source_tokens(range(370)))}
+    assert tokenizer.decode_target([ids["<0x41>"], ids["<0x0A>"], ids["<0x42>"]]) == "A\nB"
+    assert tokenizer.decode_target([ids[" "], ids[" "], ids["a"], ids[" "]]) == " a "
+    assert tokenizer.decode_target([ids["<0xFF>"], ids["a"]]) == "\ufffda"
+    assert tokenizer.decode_target([tokenizer.pad_id, tokenizer.eos_id]) == ""
+    assert tokenizer.decode_target([]) == ""
+    assert tokenizer.target_words([ids["a"], ids["b"], ids[" "], ids["a"]]) == [0, 0, 1, 1]

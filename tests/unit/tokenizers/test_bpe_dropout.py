@@ -3,7 +3,7 @@
 from collections import Counter
 from random import Random
 
-from triptych.tokenizers.bpe_dropout import Merges, merge_with_dropout
+from triptych.tokenizers.bpe_dropout import MAX_STRETCH, Merges, merge_with_dropout
 
 A, B, C, AB, ABC, BC = range(6)
 MERGES: Merges = {(A, B): (0, AB), (AB, C): (1, ABC), (B, C): (2, BC)}
@@ -41,3 +41,12 @@ def test_the_shares_are_those_of_the_paper() -> None:
     assert set(counts) == set(expected)
     for cut, share in expected.items():
         assert abs(counts[cut] / 20_000 - share) < 0.015
+
+
+def test_a_long_piece_is_done_in_stretches() -> None:
+    """100,000 letters without a space take moments, and no letter is lost."""
+    length = 100_000
+    merged = merge_with_dropout([A, B] * (length // 2), MERGES, 0.1, Random(1).random)
+    assert sum(2 if token_id == AB else 1 for token_id in merged) == length
+    whole = merge_with_dropout([A, B, C] * MAX_STRETCH, MERGES, 0.0, Random(1).random)
+    assert len(whole) <= MAX_STRETCH + 2 * 3
