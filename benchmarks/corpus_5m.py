@@ -1,0 +1,181 @@
+"""Does a corpus of WMT's size fit into a small machine?
+
+Writes storybook pairs (5 million by default) through cleaning and the tokenizer into mapped shards,
+maps them with verification, draws one epoch of token batches, and pads each batch once. Prints the
+time and the private memory of each step; the limit is 2 GB.
+
+    python benchmarks/corpus_5m.py --pairs 5000000 --folder build/corpus_5m
+
+Private memory is `Anonymous` of /proc/self/smaps_rollup, sampled ten times a second: what the
+process holds itself. Pages of mapped files, which the kernel may drop at any time, are apart; they
+are in VmHWM, printed beside it. Linux only.
+"""
+
+import argparse
+import random
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from triptych.data.batching import Indices, TokenBatches, collate_pairs
+from triptych.data.cleaning import CleaningReport, CleaningRules, clean
+from triptych.data.pairs import SentencePair
+from triptych.data.shards import PairShards
+from triptych.tokenizers.bpe import JointBpe
+
+try:
+    from triptych.data.storybook import stories
+except ImportError:
+    stories = None
+
+LIMIT = 2e9
+
+
+class MemoryWatch:
+    """The largest private memory of this process while the block runs, in bytes."""
+
+    def __init__(self) -> None:
+        self.peak = 0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "MemoryWatch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while True:
+            self.peak = max(self.peak, kilobytes("smaps_rollup", "Anonymous") * 1024)
+            if self._done.wait(0.1):
+                return
+
+
+def kilobytes(file: str, key: str) -> int:
+    for line in Path("/proc/self", file).read_text().splitlines():
+        if line.startswith(f"{key}:"):
+            return int(line.split()[1])
+    raise SystemExit(f"/proc/self/{file} has no {key}")
+
+
+class Timed:
+    """An iterable that knows how long its own source took."""
+
+    def __init__(self, pairs: Iterable[SentencePair]) -> None:
+        self.pairs = iter(pairs)
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[SentencePair]:
+        while True:
+            begin = time.perf_counter()
+            pair = next(self.pairs, None)
+            self.seconds += time.perf_counter() - begin
+            if pair is None:
+                return
+            yield pair
+
+
+def storybook_pairs(n_pairs: int, seed: int) -> Iterator[SentencePair]:
+    """The first `n_pairs` sentence pairs of the stories of a seed."""
+    if stories is None:
+        yield from stand_in_pairs(n_pairs, seed)
+        return
+    made = 0
+    for story in stories(seed, n_pairs):
+        for sentence in story.sentences:
+            yield SentencePair(sentence.source, sentence.target)
+            made += 1
+            if made == n_pairs:
+                return
+
+
+def stand_in_pairs(n_pairs: int, seed: int) -> Iterator[SentencePair]:
+    """Pairs of made-up words, about as long as captions, until the storybook is there."""
+    generator = random.Random(seed)
+    syllables = [a + b for a in "bdfgklmnprst" for b in ("a", "e", "i", "o", "u", "an", "er")]
+    words = ["".join(generator.choices(syllables, k=generator.randint(1, 3))) for _ in range(800)]
+    for _ in range(n_pairs):
+        source = generator.choices(words, k=generator.randint(5, 20))
+        target = source[1:] + generator.choices(words, k=generator.randint(0, 4))
+        yield SentencePair(" ".join(source) + ".", " ".join(target) + ".")
+
+
+def step(name: str, work: Callable[[], object]) -> float:
+    """Run and report one step; its peak of private memory in bytes."""
+    begin = time.perf_counter()
+    with MemoryWatch() as watch:
+        said = work()
+    seconds = time.perf_counter() - begin
+    resident = kilobytes("status", "VmHWM") * 1024
+    print(
+        f"{name:28} {seconds:9.1f} s   private {watch.peak / 1e6:8.0f} MB   "
+        f"resident so far {resident / 1e6:8.0f} MB   {said}",
+        flush=True,
+    )
+    return watch.peak
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--pairs", type=int, default=5_000_000)
+    parser.add_argument("--folder", type=Path, default=Path("build/corpus_5m"))
+    parser.add_argument("--vocab-size", type=int, default=4000)
+    parser.add_argument("--max-tokens", type=int, default=4096)
+    parser.add_argument("--keep", action="store_true", help="keep the folder at the end")
+    options = parser.parse_args()
+    peaks: list[float] = []
+
+    sample = [text for pair in storybook_pairs(20_000, seed=1) for text in pair]
+    tokenizer = JointBpe.train(sample, options.vocab_size)
+
+    # Stories repeat short sentences; dropping those would make the corpus smaller than promised.
+    rules = CleaningRules(drop_duplicates=False)
+    source = Timed(storybook_pairs(options.pairs, seed=2))
+    reports: list[CleaningReport] = []
+
+    def build() -> str:
+        pairs, report = clean(source, rules)
+        reports.append(report)
+        shards = PairShards.build(pairs, tokenizer, options.folder, replace=True)
+        n_bytes = sum(path.stat().st_size for path in options.folder.iterdir())
+        kind = "stand-in pairs" if stories is None else "stories"
+        return f"{len(shards):,} pairs, {n_bytes / 1e6:,.0f} MB; {kind}: {source.seconds:.1f} s"
+
+    peaks.append(step("write, clean, tokenise", build))
+    print(reports[0])
+    shards: list[PairShards] = []
+    peaks.append(step("map and verify", lambda: shards.append(PairShards.load(options.folder))))
+    corpus = shards[0]
+    batches = TokenBatches(corpus.lengths, options.max_tokens, seed=0)
+    epoch: list[Indices] = []
+
+    def draw() -> str:
+        drawn = batches.epoch(0)
+        epoch.extend(drawn)
+        return f"{len(drawn):,} batches, {batches.padding(drawn):.2%} padding"
+
+    peaks.append(step("draw one epoch", draw))
+
+    def pad() -> str:
+        n_tokens = 0
+        for indices in epoch:
+            pairs = [corpus[int(i)] for i in indices]
+            n_tokens += collate_pairs(pairs, tokenizer.pad_id, tokenizer.pad_id).n_target_tokens
+        return f"{n_tokens:,} target tokens"
+
+    peaks.append(step("pad every batch", pad))
+    verdict = "under" if max(peaks) < LIMIT else "OVER"
+    print(f"peak private memory {max(peaks) / 1e6:,.0f} MB: {verdict} {LIMIT / 1e6:,.0f} MB")
+    if not options.keep:
+        shutil.rmtree(options.folder)
+    if max(peaks) >= LIMIT:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
