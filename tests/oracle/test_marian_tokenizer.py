@@ -2,8 +2,9 @@
 
 On real text the two agree wholly. Known differences, on purpose: a text that spells a special token
 (`</s>`) is text to us and that token to transformers; in a model without language codes
-`>>deu<<` is text to us and `<unk>` to transformers; transformers before 5.15 or so looked a
-piece that is not in `vocab.json` up in SentencePiece's own numbering, which is another token.
+`>>deu<<` is text to us and `<unk>` to transformers. Some versions of transformers looked a piece
+that is not in `vocab.json` up in SentencePiece's own numbering, which is another token; such a
+piece occurs once in these lines on either side.
 """
 
 import warnings
@@ -38,7 +39,7 @@ def test_source(pair: tuple[MarianTokenizer, Any], data_dir: Path) -> None:
     assert len(lines) == LINES
     ids = ours.encode_source(lines)
     assert ids == theirs(lines)["input_ids"]
-    assert all(0 <= i < ours.vocab_size for line in ids for i in line)
+    assert sum(line.count(ours.unk_id) for line in ids) == 1
 
 
 def test_target_and_back(pair: tuple[MarianTokenizer, Any], data_dir: Path) -> None:
@@ -47,6 +48,7 @@ def test_target_and_back(pair: tuple[MarianTokenizer, Any], data_dir: Path) -> N
     assert len(lines) == LINES
     ids = ours.encode_target(lines)
     assert ids == theirs(text_target=lines)["input_ids"]
+    assert sum(line.count(ours.unk_id) for line in ids) == 1
     texts = [ours.decode_target(line) for line in ids]
     assert texts == theirs.batch_decode(ids, skip_special_tokens=True)
 
