@@ -88,7 +88,8 @@ class MultiHeadAttention(nn.Module):
         return self.w_o(self.merge(values))  # type: ignore[no-any-return]
 
     def split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)  # [B, T, E] -> [B, H, T, D]
+        heads = x.view(*x.shape[:-1], self.n_heads, -1)  # [B, T, E] -> [B, T, H, D]
+        return heads.transpose(1, 2)  # [B, H, T, D]
 
     def merge(self, x: Tensor) -> Tensor:
         return x.transpose(1, 2).flatten(-2)  # [B, H, T, D] -> [B, T, E]

@@ -17,13 +17,13 @@ CHUNK_ELEMENTS = 1_000_000
 
 
 class LossSum(NamedTuple):
-    """Sums over the positions that are predicted; divide by `count` for means."""
+    """Sums over the positions that are predicted; divide by `n_tokens` for means."""
 
     smoothed: Tensor
     """Σ of what training minimizes, nats."""
     nll: Tensor
     """Σ −log p(target), unsmoothed, nats; carries no gradient."""
-    count: int
+    n_tokens: int
 
 
 def smoothed_cross_entropy(
@@ -65,7 +65,7 @@ def chunked_cross_entropy(
     the sums in float32.
     """
     dtype = autocast_dtype(hidden)
-    smoothed, nll = _ChunkedCrossEntropy.apply(
+    smoothed, nll = _ChunkedCrossEntropy.apply(  # type: ignore[no-untyped-call]
         hidden, weight, bias, targets, smoothing, banned, dtype
     )
     return LossSum(smoothed, nll, len(targets))

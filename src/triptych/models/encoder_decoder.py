@@ -164,6 +164,7 @@ class EncoderDecoder(nn.Module):
 
     def next_logits(self, token_ids: Tensor, cache: DecoderCache) -> Tensor:
         """token_ids [B, T] new target tokens -> [B, V], scores of what follows the last."""
-        assert cache.memory is not None and cache.memory_valid is not None
+        assert cache.memory is not None
+        assert cache.memory_valid is not None
         hidden = self.decode(token_ids, cache.memory, cache.memory_valid, cache)
         return self.logits(hidden[:, -1])

@@ -23,8 +23,8 @@ def transformer_big(vocab_size: int, pad_id: int, eos_id: int) -> EncoderDecoder
 def transformer_tiny(vocab_size: int, pad_id: int, eos_id: int) -> EncoderDecoderConfig:
     """Wu et al. 2021 (Multi30k): 128 wide, 256 within, 4 heads, 4 + 4 layers, P_drop 0.3."""
     base = transformer_base(vocab_size, pad_id, eos_id)
-    layers = {"n_encoder_layers": 4, "n_decoder_layers": 4}
-    return replace(base, d_model=128, d_ff=256, n_heads=4, dropout=0.3, **layers)
+    narrow = replace(base, d_model=128, d_ff=256, n_heads=4, dropout=0.3)
+    return replace(narrow, n_encoder_layers=4, n_decoder_layers=4)
 
 
 TRANSLATION_PRESETS: dict[str, Callable[[int, int, int], EncoderDecoderConfig]] = {

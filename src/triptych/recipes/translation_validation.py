@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from triptych.core.loss import IGNORE
-from triptych.data.batching import TokenBatches, collate_pairs
+from triptych.data.batching import Indices, PairBatch, TokenBatches, collate_pairs
 from triptych.decoding.candidates import TokenRoles
 from triptych.decoding.greedy import greedy_search
 from triptych.evaluation.bleu import bleu, chrf
@@ -58,7 +57,7 @@ class TranslationValidation:
             loss = objective(model, self._batch(model, indices))
             smoothed += float(loss.smoothed)
             nll += float(loss.nll)
-            count += loss.count
+            count += loss.n_tokens
         return {"loss": smoothed / count, "nll": nll / count, "perplexity": np.exp(nll / count)}
 
     def _translate(self, model: EncoderDecoder) -> list[str]:
@@ -74,7 +73,7 @@ class TranslationValidation:
                 texts[i] = self.tokenizer.decode_target(hypothesis.token_ids)
         return texts
 
-    def _batch(self, model: EncoderDecoder, indices: np.ndarray) -> object:
+    def _batch(self, model: EncoderDecoder, indices: Indices) -> PairBatch:
         pairs = [self.ids[i] for i in indices]
         c = model.config
         return collate_pairs(pairs, c.pad_id, c.start_id, indices).to(self.device)

@@ -2,7 +2,6 @@
 
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor, nn
 
 from triptych.core.loss import IGNORE, LossSum, chunked_cross_entropy
@@ -11,10 +10,14 @@ from triptych.core.loss import IGNORE, LossSum, chunked_cross_entropy
 class TranslationBatch(Protocol):
     """Source ids and validity [B, S]; decoder input and labels [B, T], IGNORE where padded."""
 
-    source_ids: Tensor
-    source_valid: Tensor
-    target_in: Tensor
-    target_out: Tensor
+    @property
+    def source_ids(self) -> Tensor: ...
+    @property
+    def source_valid(self) -> Tensor: ...
+    @property
+    def target_in(self) -> Tensor: ...
+    @property
+    def target_out(self) -> Tensor: ...
 
 
 class TranslationObjective:
@@ -39,5 +42,6 @@ class TranslationObjective:
 def output_projection(model: Any) -> tuple[Tensor, Tensor]:
     """The last product's weight [V, E] and bias [V], which every family offers."""
     weight, bias = model.output_projection
-    assert isinstance(weight, Tensor) and isinstance(bias, torch.Tensor)
+    assert isinstance(weight, Tensor)
+    assert isinstance(bias, Tensor)
     return weight, bias

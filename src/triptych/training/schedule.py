@@ -18,7 +18,11 @@ def inverse_sqrt(peak: float, warmup: int) -> Schedule:
 
 def linear(peak: float, warmup: int, last: int) -> Schedule:
     """Linear growth, then a straight line to zero just after the last update."""
-    return lambda update: peak * min(update / warmup, _left(update, warmup, last))
+
+    def rate(update: int) -> float:
+        return peak * min(update / warmup, _left(update, warmup, last))
+
+    return rate
 
 
 def cosine(peak: float, warmup: int, last: int) -> Schedule:

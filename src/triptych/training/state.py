@@ -69,7 +69,8 @@ def read_state(
             "from the one before"
         ) from error
     tensors = load_tensors(folder / TENSOR_FILE)
-    random_states, slots = {}, {}
+    random_states: dict[str, Tensor] = {}
+    slots: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         kind, rest = name.split(".", 1)
         if kind == "random":
@@ -90,7 +91,7 @@ def read_state(
 
 def gather_random_states(processes: Processes) -> dict[str, Tensor]:
     """The generators of every process: `cpu.0`, `cuda.0`, `cpu.1` …"""
-    states = {}
+    states: dict[str, Tensor] = {}
     cpu = torch.get_rng_state()
     cuda = torch.cuda.get_rng_state() if processes.device.type == "cuda" else None
     for kind, state in (("cpu", cpu), ("cuda", cuda)):

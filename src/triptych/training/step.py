@@ -16,12 +16,15 @@ from triptych.training.distributed import Processes
 class Batch(Protocol):
     """A dataclass of tensors [B, …] that can be moved and counted."""
 
-    indices: Tensor
+    @property
+    def indices(self) -> Tensor:
+        """The place of each row in the corpus [B]."""
 
     def __len__(self) -> int: ...
     def to(self, device: torch.device | str) -> Self: ...
     @property
-    def n_target_tokens(self) -> int: ...
+    def n_target_tokens(self) -> int:
+        """Positions that are predicted."""
 
 
 Objective = Callable[[nn.Module, Any], LossSum]
@@ -32,7 +35,7 @@ class Sums(NamedTuple):
 
     smoothed: float
     nll: float
-    count: int
+    n_tokens: int
     gradient_norm: float
 
 

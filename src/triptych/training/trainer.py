@@ -34,7 +34,9 @@ class BatchSource(Protocol):
     """An endless stream of batches that can go on from where it was."""
 
     @property
-    def epoch(self) -> int: ...
+    def epoch(self) -> int:
+        """Passes over the corpus that are complete."""
+
     def __next__(self) -> Any: ...
     def load(self, choice: Any) -> Batch: ...
     def state(self) -> Mapping[str, Any]: ...
@@ -62,7 +64,7 @@ class Task:
     mean_weights: Callable[[list[Path]], Weights]
     """The mean of the weights in some model folders; of one, its own."""
     schedule: Schedule
-    flops: Callable[[Batch], float]
+    flops: Callable[[Any], float]
     """Floating-point operations of one batch, forward and backward, padding left out."""
     on_row: Callable[[Row], None] = lambda row: None
     """Called with each row of metrics (TensorBoard, curves)."""
@@ -144,7 +146,7 @@ class Trainer:
 
         seconds = time.monotonic() - began
         self.counters.update += 1
-        self.counters.tokens += sums.count
+        self.counters.tokens += sums.n_tokens
         self.counters.seconds += seconds
         flops = sum(self.task.flops(batch) for batch in batches)
         self._log(sums, rate, seconds, flops / seconds / peak, line)
@@ -156,11 +158,11 @@ class Trainer:
             "update": self.counters.update,
             "epoch": self.task.source.epoch,
             "tokens": self.counters.tokens,
-            "loss": sums.smoothed / sums.count,
-            "nll": sums.nll / sums.count,
+            "loss": sums.smoothed / sums.n_tokens,
+            "nll": sums.nll / sums.n_tokens,
             "learning_rate": rate,
             "gradient_norm": sums.gradient_norm,
-            "tokens_per_second": sums.count / seconds,
+            "tokens_per_second": sums.n_tokens / seconds,
             "peak_share": share,
         }
         if self.processes.is_first:
