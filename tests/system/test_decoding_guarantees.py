@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 
 from triptych.core.cache import repeat_rows
+from triptych.core.loss import IGNORE
 from triptych.decoding.beam import BeamOptions, beam_search
 from triptych.decoding.candidates import TokenRoles
-from triptych.decoding.forced import IGNORE, as_hypotheses, forced_log_probs
+from triptych.decoding.forced import as_hypotheses, forced_log_probs
 from triptych.decoding.greedy import greedy_search
 from triptych.decoding.hypotheses import Hypothesis
 from triptych.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig

@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from triptych.core.loss import IGNORE
 from triptych.decoding.hypotheses import Hypothesis
 from triptych.decoding.penalties import PenaltyName, length_penalty
 
-IGNORE = -100
-"""A target that is not scored."""
 CHUNK = 1024
 """Positions whose logits are held at once: 200 MB in float32 at V = 50,000."""
 

@@ -25,6 +25,12 @@ def test_top_tokens_equal_a_full_stable_sort(n_tokens: int, k: int) -> None:
     assert torch.equal(ids[chosen], order[:, :k][chosen])
 
 
+def test_ties_between_blocks_of_different_maxima() -> None:
+    logits = torch.full((1, 64 * 40), -10.0)
+    logits[0, 2_000], logits[0, 2_001], logits[0, 70] = 3.0, 2.0, 2.0
+    assert top_tokens(logits, 3)[1].tolist() == [[2_000, 70, 2_001]]
+
+
 def test_top_tokens_of_distinct_logits() -> None:
     logits = torch.randn(20, 9_973, generator=torch.Generator().manual_seed(0))
     values, ids = top_tokens(logits, 8)

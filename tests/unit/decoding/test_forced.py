@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from triptych.core.loss import IGNORE
 from triptych.decoding import forced
-from triptych.decoding.forced import IGNORE, as_hypotheses, forced_log_probs
+from triptych.decoding.forced import as_hypotheses, forced_log_probs
 
 
 def test_each_token_gets_its_log_softmax(monkeypatch):
