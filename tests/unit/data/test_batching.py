@@ -91,6 +91,12 @@ def test_batches_are_as_large_as_the_budget_allows():
     assert full > 0.9 * len(batches)
 
 
+def test_a_budget_is_filled_to_the_last_token():
+    sizes = sorted(len(batch) for batch in TokenBatches([[10, 4]] * 100, 100).epoch(0))
+    assert sizes.count(10) >= len(sizes) - 2
+    assert sizes[-1] == 10
+
+
 def test_rows_come_in_multiples():
     batches = TokenBatches(LENGTHS, 1000, rows_multiple=8).epoch(0)
     assert sum(len(batch) % 8 != 0 for batch in batches) <= 1
@@ -193,4 +199,4 @@ def test_padding_on_multi30k_is_under_five_percent(data_dir, capsys):
     shares = [batches.padding(batches.epoch(epoch)) for epoch in range(3)]
     with capsys.disabled():
         print(f"\npadding on Multi30k at 4,096 tokens: {max(shares):.2%} (three epochs, worst)")
-    assert max(shares) < 0.05
+    assert max(shares) < 0.035  # 5 % is promised; sorting by the longer side alone gives 7 %

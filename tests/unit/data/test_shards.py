@@ -3,6 +3,8 @@
 import errno
 import fcntl
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -217,6 +219,37 @@ def test_a_full_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(shard_files.ArrayWriter, "write", full)
     with pytest.raises(DiskFullError, match="no room left to write"):
         PairShards.build(PAIRS, Words(), tmp_path / "c")
+    assert list(tmp_path.iterdir()) == []
+
+
+REFUSED = """
+import resource, sys
+from pathlib import Path
+from triptych.data.shards import PairShards
+from triptych.errors import DiskFullError
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+
+class Letters:
+    vocab_size, pad_id, eos_id, unk_id = 300, 1, 0, None
+    def encode_source(self, texts):
+        return [[*map(ord, text), 0] for text in texts]
+    encode_target = encode_source
+
+try:
+    PairShards.build([("x" * 9000, "y")] * 3, Letters(), Path(sys.argv[1]))
+except DiskFullError as error:
+    print(error)
+"""
+
+
+def test_a_disk_that_refuses_while_writing(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", REFUSED, str(tmp_path / "c")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.stdout.startswith(f"no room left to write {tmp_path}/c"), done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
