@@ -194,8 +194,12 @@ def _load_from_hub(name: str, config: str | None, split: str) -> Any:
 
 def _read_rows(rows: Any, name: str, source: str, target: str) -> Iterator[SentencePair]:
     for number, row in enumerate(rows, 1):
-        cells = row if source in row and target in row else row.get("translation", {})
+        nested = row.get("translation")
+        cells = {**row, **nested} if isinstance(nested, dict) else row
         if source not in cells or target not in cells:
-            columns = ", ".join(sorted({*row, *row.get("translation", {})}))
+            columns = ", ".join(sorted(cells))
             raise DataError(f"{name} has no columns {source} and {target}; it has {columns}")
-        yield SentencePair(cells[source], cells[target], name, number)
+        texts = [cells[column] or "" for column in (source, target)]  # None where a cell is empty
+        if not all(isinstance(text, str) for text in texts):
+            raise DataError(f"{name}, row {number}: {source} and {target} must be columns of text")
+        yield SentencePair(texts[0], texts[1], name, number)

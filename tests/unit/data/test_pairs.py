@@ -131,7 +131,7 @@ def hub(monkeypatch):
                 {"translation": {"en": "b", "de": "B"}},
             ]
         if name == "owner/m30k":
-            return [{"en": "a", "de": "A"}]
+            return [{"en": "a", "de": "A", "id": 7}, {"en": "b", "de": None, "id": 8}]
         raise ValueError(f"Dataset {name} doesn't exist\nmore")
 
     monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))
@@ -140,7 +140,7 @@ def hub(monkeypatch):
 
 def test_hub_columns(hub):
     pairs = list(read_hub("hub:owner/m30k:train:en:de"))
-    assert pairs == [SentencePair("a", "A")]
+    assert pairs == [SentencePair("a", "A"), SentencePair("b", "")]
     assert pairs[0].place == "hub:owner/m30k:train:en:de:1"
     assert hub == [("owner/m30k", None, "train")]
 
@@ -154,8 +154,10 @@ def test_hub_translation_column_config_and_slice(hub):
 def test_hub_troubles(hub, monkeypatch):
     with pytest.raises(DataError, match=r"cannot be had: Dataset x doesn't exist$"):
         read_hub("hub:x:train:en:de")
-    with pytest.raises(DataError, match="has no columns en and fr; it has de, en"):
+    with pytest.raises(DataError, match="has no columns en and fr; it has de, en, id"):
         list(read_hub("hub:owner/m30k:train:en:fr"))
+    with pytest.raises(DataError, match="row 1: en and id must be columns of text"):
+        list(read_hub("hub:owner/m30k:train:en:id"))
     for name in ("hub:x:train", "x:train:en:de", "hub:x::train:en:de"):
         with pytest.raises(UsageError, match="does not name a data set"):
             read_hub(name)
