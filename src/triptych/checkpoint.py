@@ -8,6 +8,7 @@ manifest.json        SHA-256 of each, but for the card; written last
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ from triptych.tokenizers.loading import load_translation_tokenizer
 
 CONFIG, GENERATION, CARD = "config.json", "generation_config.json", "README.md"
 OUR_SECTION = "triptych"
+HUB_NAME = r"\w[\w.-]*/\w[\w.-]*"
+HUB_FILES = ["*.json", "*.safetensors", "*.spm", "*.txt", "README.md"]
 
 
 @dataclass(frozen=True)
@@ -222,3 +225,32 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ModelFileError(f"{path} holds no JSON object; restore it from a copy")
     return content
+
+
+def resolve(name_or_path: Path | str) -> Path:
+    """The model folder meant: one on this disk, or a name on the Hugging Face Hub, fetched once.
+
+    Raises ModelFileError where there is none, or the Hub cannot be asked.
+    """
+    folder = complete_folder(name_or_path)
+    name = str(name_or_path)
+    if folder.exists() or isinstance(name_or_path, Path) or not re.fullmatch(HUB_NAME, name):
+        if not folder.exists():
+            raise ModelFileError(f"there is no model folder at {name_or_path}; check its name")
+        return folder
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise ModelFileError(
+            f"{name} is no folder here; to fetch it from the Hugging Face Hub, "
+            "pip install 'triptych[hub]'"
+        ) from error
+    try:
+        fetched = huggingface_hub.snapshot_download(name, allow_patterns=HUB_FILES)
+    except Exception as error:  # each version has its own kinds
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelFileError(
+            f"{name} is no folder here and could not be fetched from the Hugging Face Hub "
+            f"({reason}); check the name and the network, or copy the folder here"
+        ) from error
+    return Path(fetched)

@@ -25,6 +25,8 @@ SIZES = (
     ("eos_id", ("eos_token_id",)),
     ("start_id", ("decoder_start_token_id",)),
 )
+# Above these a file is damaged or hostile; a size within them costs no memory by itself.
+LARGEST = {"encoder_layers": 1000, "decoder_layers": 1000, "max_position_embeddings": 1_000_000}
 # Keys that change the computation: the one value understood. Absent means that value.
 FIXED = (
     ("is_encoder_decoder", True),
@@ -117,9 +119,11 @@ def _required(config: Mapping[str, Any], key: str, place: str) -> Any:
 def _agreed(config: Mapping[str, Any], keys: tuple[str, ...], place: str) -> int:
     values = [_required(config, key, place) for key in keys]
     for key, value in zip(keys, values, strict=True):
-        # The largest int64 guards torch from sizes that no machine has.
-        if type(value) is not int or not 0 <= value < 2**31:
-            raise ModelFileError(f"{place}: {key} is {value!r}, not a whole number from 0 up")
+        largest = LARGEST.get(key, 2**31 - 1)
+        if type(value) is not int or not 0 <= value <= largest:
+            raise ModelFileError(
+                f"{place}: {key} is {value!r}, not a whole number from 0 to {largest}"
+            )
         if value == 0 and not key.endswith("_id"):
             raise ModelFileError(f"{place}: {key} is 0; a model needs at least 1")
         if value != values[0]:
