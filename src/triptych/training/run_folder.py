@@ -32,14 +32,15 @@ class RunFolder:
         self.last = folder / "last"
         self.checkpoints = folder / "checkpoints"
         self.metrics = folder / "metrics.jsonl"
+        folder.mkdir(parents=True, exist_ok=True)
 
     def checkpoint(self, update: int) -> Path:
         """Where the checkpoint of an update lies or will lie."""
         return self.checkpoints / f"step-{update:06d}"
 
-    def checkpoint_folders(self) -> list[Path]:
-        """Every checkpoint, oldest first."""
-        return sorted(self.checkpoints.glob("step-*"), key=lambda path: int(path.name[5:]))
+    def checkpoint_updates(self) -> list[int]:
+        """The update of every checkpoint, oldest first."""
+        return sorted(int(path.name[5:]) for path in self.checkpoints.glob("step-*"))
 
     def newest_checkpoint(self) -> Path | None:
         """The newest checkpoint whose every file is what its manifest says.
@@ -50,7 +51,8 @@ class RunFolder:
             for path in self.checkpoints.glob(".step-*"):
                 name = path.name[1:].split(".")[0]
                 clear_leftovers(self.checkpoints / name)
-        for path in reversed(self.checkpoint_folders()):
+        for update in reversed(self.checkpoint_updates()):
+            path = self.checkpoint(update)
             try:
                 verify_folder(path, verify=True)
             except ModelFileError as error:
@@ -62,10 +64,12 @@ class RunFolder:
                 return path
         return None
 
-    def keep_newest(self, n_checkpoints: int) -> None:
-        """Delete all but the newest n checkpoints."""
-        for path in self.checkpoint_folders()[:-n_checkpoints]:
-            shutil.rmtree(path)
+    def keep_only(self, folders: list[Path]) -> None:
+        """Delete every checkpoint but these and the newest."""
+        paths = [self.checkpoint(update) for update in self.checkpoint_updates()]
+        for path in paths[:-1]:
+            if path not in folders:
+                shutil.rmtree(path)
 
     def link_last(self, checkpoint: Path) -> None:
         """Make `last/` name the newest checkpoint, in one step."""

@@ -213,7 +213,7 @@ class Trainer:
         c.validated = c.update
         self._save_checkpoint()
         if self.processes.is_first:
-            self.run_folder.keep_newest(self.settings.average)
+            self.run_folder.keep_only(self._validated_folders())
 
     def _selected(self, metrics: Mapping[str, float]) -> float:
         assert self.settings.select in metrics, sorted(metrics)
@@ -244,7 +244,7 @@ class Trainer:
     @contextmanager
     def _averaged(self) -> Iterator[None]:
         """The model with the mean of its last checkpoints, for as long as the block lasts."""
-        folders = self.run_folder.checkpoint_folders()[-self.settings.average :]
+        folders = self._validated_folders()
         if len(folders) == 1:
             yield
             return
@@ -256,6 +256,16 @@ class Trainer:
             self.model.load_state_dict(own)
 
     # -- saving and going on -----------------------------------------------------------------
+
+    def _validated_folders(self) -> list[Path]:
+        """The checkpoints that are averaged: of the last validations, and of no other moment.
+
+        So a run that was stopped in between averages what an unstopped one does.
+        """
+        every, last = self.settings.validate_every, self.settings.max_updates
+        updates = self.run_folder.checkpoint_updates()
+        folders = [self.run_folder.checkpoint(u) for u in updates if u % every == 0 or u == last]
+        return folders[-self.settings.average :]
 
     def _save_checkpoint(self) -> None:
         random_states = gather_random_states(self.processes)
@@ -277,6 +287,8 @@ class Trainer:
         if not self.processes.is_first:
             folder = self.run_folder.newest_checkpoint()
         if folder is None:
+            if self.processes.is_first:
+                self.run_folder.forget_after(0)
             return
         self.model.load_state_dict(self.task.mean_weights([folder]))
         self.counters, random_states, source = read_state(folder, self.optimizer)

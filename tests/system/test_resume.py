@@ -1,0 +1,163 @@
+"""Guarantee 6: a run that was stopped is, bit for bit, the run that was not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+from training_toy import ToyBatches, run_toy, toy_trainer
+
+from triptych.errors import DivergedError
+from triptych.files.tensors import load_tensors
+from triptych.training.run_folder import RunFolder
+
+SCRIPT = Path(__file__).parent / "training_toy.py"
+TIMES = ("tokens_per_second", "peak_share", "seconds")
+
+
+def final(folder: Path, update: int) -> dict[str, torch.Tensor]:
+    """Weights, optimizer and random states of a checkpoint."""
+    path = RunFolder(folder).checkpoint(update)
+    return load_tensors(path / "weights.safetensors") | load_tensors(path / "training.safetensors")
+
+
+def rows(folder: Path) -> list[dict[str, object]]:
+    found = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in row.items() if k not in TIMES} for row in found]
+
+
+def counters(folder: Path, update: int) -> dict[str, object]:
+    text = (RunFolder(folder).checkpoint(update) / "training.json").read_text()
+    state = json.loads(text)
+    del state["counters"]["seconds"]
+    return state
+
+
+def assert_same_run(one: Path, other: Path, update: int) -> None:
+    first, second = final(one, update), final(other, update)
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+    assert rows(one) == rows(other)
+    assert counters(one, update) == counters(other, update)
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "straight"
+    outcome, _ = run_toy(folder, 30)
+    assert (outcome.updates, outcome.stopped_by) == (30, "max_updates")
+    return folder
+
+
+def child(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), str(folder), "30", *options],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("at", [3, 16, 17, 31])
+def test_killed_anywhere_it_goes_on_as_if_never_stopped(
+    tmp_path: Path, straight: Path, at: int
+) -> None:
+    """Killed at a batch: before any checkpoint, mid-epoch, between the two of one update."""
+    folder = tmp_path / "killed"
+    assert child(folder, f"kill_at={at}").returncode == -signal.SIGKILL
+    outcome, _ = run_toy(folder, 30)
+    assert outcome.updates == 30
+    assert_same_run(straight, folder, 30)
+
+
+@pytest.mark.parametrize("at", [9, 16, 22])
+def test_sigterm_saves_and_goes_on(tmp_path: Path, straight: Path, at: int) -> None:
+    folder = tmp_path / "stopped"
+    stopped = child(folder, f"term_at={at}")
+    update = (at + 1) // 2  # two batches an update: it is finished before the run leaves
+    assert stopped.stdout.split() == [str(update), "SIGTERM"]
+    assert RunFolder(folder).newest_checkpoint() == RunFolder(folder).checkpoint(update)
+    run_toy(folder, 30)
+    assert_same_run(straight, folder, 30)
+
+
+def test_a_validation_that_was_killed_is_made_again(tmp_path: Path, straight: Path) -> None:
+    folder = tmp_path / "killed"
+    trainer = toy_trainer(folder, 30)
+
+    def dies(model: object) -> None:
+        raise KeyboardInterrupt
+
+    object.__setattr__(trainer.task, "validate", dies)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    assert RunFolder(folder).newest_checkpoint() == RunFolder(folder).checkpoint(8)
+    run_toy(folder, 30)
+    assert_same_run(straight, folder, 30)
+
+
+def test_early_stopping_counts_on_after_a_stop(tmp_path: Path) -> None:
+    """With an objective that gets worse, patience ends both runs at the same update."""
+    options = {"patience": 3, "validate_every": 2, "objective": worse}
+    one, _ = run_toy(tmp_path / "one", 60, **options)
+    assert one.stopped_by == "patience"
+    source = ToyBatches()
+    source.after[9] = lambda: os.kill(os.getpid(), signal.SIGTERM)
+    stopped, _ = run_toy(tmp_path / "two", 60, source=source, **options)
+    assert stopped.stopped_by == "SIGTERM"
+    two, _ = run_toy(tmp_path / "two", 60, **options)
+    assert two == one
+    assert_same_run(tmp_path / "one", tmp_path / "two", one.updates)
+
+
+def worse(model, batch):  # type: ignore[no-untyped-def]
+    """Ascends instead of descending."""
+    from triptych.training.objectives import TranslationObjective
+
+    loss = TranslationObjective(19, 0.1)(model, batch)
+    return loss._replace(smoothed=-loss.smoothed)
+
+
+def test_a_damaged_checkpoint_is_named_and_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "run"
+    run_toy(folder, 16)
+    newest = RunFolder(folder).checkpoint(16) / "training.safetensors"
+    content = bytearray(newest.read_bytes())
+    content[-3] ^= 4
+    newest.write_bytes(content)
+    assert RunFolder(folder).newest_checkpoint() == RunFolder(folder).checkpoint(8)
+    assert "training.safetensors" in caplog.text
+    assert "damaged" in caplog.text
+    outcome, _ = run_toy(folder, 30)
+    assert outcome.updates == 30
+
+
+def test_nan_stops_before_the_update_and_names_the_batch(tmp_path: Path) -> None:
+    from triptych.training.objectives import TranslationObjective
+
+    honest = TranslationObjective(19, 0.1)
+    calls = 0
+
+    def poisoned(model, batch):  # type: ignore[no-untyped-def]
+        nonlocal calls
+        calls += 1
+        loss = honest(model, batch)
+        return loss._replace(smoothed=loss.smoothed * float("nan")) if calls == 21 else loss
+
+    trainer = toy_trainer(tmp_path / "run", 30, objective=poisoned)
+    with pytest.raises(DivergedError, match="pairs") as caught:
+        trainer.run()
+    assert caught.value.exit_status == 4
+    batch_21 = ToyBatches()
+    indices = [next(batch_21) for _ in range(22)][20]
+    assert str([int(i) for i in indices[:8]])[:-1] in str(caught.value)
+    assert trainer.counters.update == 10
+    assert all(torch.isfinite(p).all() for p in trainer.model.parameters())
+    assert RunFolder(tmp_path / "run").newest_checkpoint() is not None
