@@ -65,9 +65,7 @@ class Generation:
 @pytest.mark.parametrize("generation", [{"num_beams": 7}, Generation()])
 def test_what_is_saved_comes_back(tmp_path, model, tokenizer, generation):
     extras = {"alignment": {"layer": 1, "head": 0}, "name": "ü"}
-    save_folder(
-        tmp_path / "m", model, tokenizer, generation=generation, extras=extras, card="# A\n"
-    )
+    save_folder(tmp_path / "m", model, tokenizer, generation=generation, extras=extras, card="#")
     loaded = load_folder(tmp_path / "m", verify=True)
     assert same(loaded.model.state_dict(), model.state_dict())
     assert loaded.model.config == model.config
@@ -259,14 +257,12 @@ def test_a_path_that_is_not_there_is_said_to_be_missing(name):
 
 def test_a_hub_name_without_network_or_extra_is_one_sentence(monkeypatch):
     def offline(name: str, **_: object) -> str:
-        raise OSError("offline mode is enabled\nmore lines")
+        raise OSError("offline mode is on\nmore lines")
 
     hub = type(sys)("huggingface_hub")
     hub.snapshot_download = offline
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
-    with pytest.raises(
-        ModelFileError, match=r"no folder here and .* Hub \(offline mode is enabled\);"
-    ):
+    with pytest.raises(ModelFileError, match=r"no folder here and .*Hub \(offline mode is on\);"):
         resolve("owner/name")
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(ModelFileError, match=r"pip install 'triptych\[hub\]'"):
