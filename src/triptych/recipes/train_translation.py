@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from triptych import checkpoint
@@ -16,15 +17,18 @@ from triptych.files.atomic import write_file
 from triptych.files.lock import FolderLock
 from triptych.models.encoder_decoder import EncoderDecoder
 from triptych.models.presets import translation_preset
+from triptych.recipes.run_curves import draw_curves
 from triptych.recipes.translation_data import TranslationCorpus
 from triptych.recipes.translation_run import TranslationRun
 from triptych.recipes.translation_validation import TranslationValidation
 from triptych.runtime.attention import use_fast_attention
+from triptych.runtime.compile import compiled
 from triptych.tokenizers.base import TranslationTokenizer
 from triptych.training.distributed import Processes, join_processes
 from triptych.training.objectives import TranslationObjective
-from triptych.training.run_folder import RunFolder
+from triptych.training.run_folder import Row, RunFolder
 from triptych.training.schedule import make_schedule, paper_peak
+from triptych.training.tensorboard import tensorboard_rows
 from triptych.training.trainer import Outcome, Task, Trainer
 
 
@@ -53,8 +57,10 @@ def train_translation(
 def _train(run: TranslationRun, out: Path, processes: Processes, quiet: bool) -> Outcome:
     corpus = TranslationCorpus(run.data, out)
     tokenizer = corpus.tokenizer()
-    model = use_fast_attention(make_model(run, tokenizer))
-    assert isinstance(model, EncoderDecoder)
+    model = make_model(run, tokenizer)
+    use_fast_attention(model.to(processes.device))
+    if run.training.compile:
+        compiled(model)
     folder = RunFolder(out)
     settings, optimizer = run.training, run.optimizer
     peak = optimizer.learning_rate or paper_peak(model.config.d_model, optimizer.warmup)
@@ -63,20 +69,36 @@ def _train(run: TranslationRun, out: Path, processes: Processes, quiet: bool) ->
         objective=TranslationObjective(model.config.pad_id, settings.label_smoothing),
         source=corpus.source(model.config.start_id, settings.seed),
         validate=TranslationValidation(
-            corpus.valid_pairs(), tokenizer, run.data.target_language, processes.device
+            corpus.valid_pairs(),
+            tokenizer,
+            run.data.target_language,
+            processes.device,
+            settings.label_smoothing,
         ),
         save_model=_saver(run, tokenizer),
         mean_weights=checkpoint.average_weights,
         schedule=make_schedule(optimizer, peak, settings.max_updates),
         flops=lambda batch: training_flops(model, batch),
+        on_row=_row_listener(out, run.tensorboard),
     )
     return Trainer(task, folder, settings, optimizer, processes, quiet).run()
 
 
+def _row_listener(out: Path, tensorboard: bool) -> Callable[[Row], None]:
+    """Draws `curves.png` at each validation; hands every row to TensorBoard if it is wanted."""
+    add = tensorboard_rows(out / "tensorboard") if tensorboard else None
+
+    def listen(row: Row) -> None:
+        if add is not None:
+            add(row)
+        if "valid_loss" in row:
+            draw_curves(out)
+
+    return listen
+
+
 def make_model(run: TranslationRun, tokenizer: TranslationTokenizer) -> EncoderDecoder:
     """The model that a run starts from: a preset with the seed's weights, or a given one."""
-    import torch
-
     start = _start_folder(run)
     if start is not None:
         return checkpoint.load_folder(start).model.train()

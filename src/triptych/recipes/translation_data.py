@@ -11,6 +11,7 @@ from triptych.data.resampling import ResampledPairs
 from triptych.data.shards import PairShards, corpus_fingerprint
 from triptych.errors import DataError, UsageError
 from triptych.files.atomic import write_file
+from triptych.files.notices import notice
 from triptych.recipes.translation_run import TranslationData
 from triptych.tokenizers.base import TranslationTokenizer
 from triptych.tokenizers.bpe import JointBpe
@@ -22,8 +23,11 @@ def read_pairs(
 ) -> Iterator[SentencePair]:
     """Pairs from aligned files, or from tables and Hub names when no target is given.
 
-    Raises DataError for missing, empty or misaligned files.
+    Raises DataError for missing, empty or misaligned files, UsageError for standard input, which
+    cannot be read as often as training needs.
     """
+    if "-" in source + target:
+        raise UsageError("training reads its text more than once: give a file instead of '-'")
     if target:
         return read_aligned(source, target, tolerant=tolerant)
     if len(source) == 1 and is_hub_name(source[0]):
@@ -44,7 +48,7 @@ class TranslationCorpus:
         What is already there from an earlier start of the same run is kept.
         """
         tokenizer = self._tokenizer(start_from)
-        pairs, report = self._clean_pairs()
+        pairs, report = self.clean_pairs()
         inputs = self.data.source + self.data.target
         fingerprint = corpus_fingerprint(
             inputs, self.folder / "tokenizer", {"cleaning": repr(self.rules)}
@@ -53,7 +57,14 @@ class TranslationCorpus:
             pairs, tokenizer, self.folder / "data", fingerprint, max_tokens=self.data.max_tokens
         )
         if report.n_read:
-            write_file(self.folder / "cleaning.json", json.dumps(report.to_dict(), indent=1))
+            n_too_long = PairShards.load(self.folder / "data", verify=False).manifest["n_too_long"]
+            found = {**report.to_dict(), "n_more_than_max_tokens": n_too_long}
+            write_file(self.folder / "cleaning.json", json.dumps(found, indent=1))
+            notice(
+                f"cleaning left out {report.n_read - report.n_kept:,} of {report.n_read:,} pairs, "
+                f"and {n_too_long:,} have more than {self.data.max_tokens} tokens on a side "
+                f"(reasons: {self.folder / 'cleaning.json'})"
+            )
 
     def tokenizer(self) -> TranslationTokenizer:
         """The tokenizer that `prepare` has put there."""
@@ -67,7 +78,7 @@ class TranslationCorpus:
             return ShardBatches(shards, tokenizer.pad_id, start_id, self.data.batch_tokens, seed)
         if not isinstance(tokenizer, JointBpe):
             raise UsageError("bpe_dropout needs a joint BPE; this model has SentencePiece files")
-        pairs = [(pair.source, pair.target) for pair in self._clean_pairs()[0]]
+        pairs = [(pair.source, pair.target) for pair in self.clean_pairs()[0]]
         return ResampledPairs(
             pairs, tokenizer, self.data.bpe_dropout, self.data.batch_tokens, start_id, seed
         )
@@ -85,7 +96,7 @@ class TranslationCorpus:
         path = self.folder / "cleaning.json"
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
-    def _clean_pairs(self) -> tuple[Iterator[SentencePair], CleaningReport]:
+    def clean_pairs(self) -> tuple[Iterator[SentencePair], CleaningReport]:
         pairs = read_pairs(self.data.source, self.data.target, tolerant=True)
         return clean(pairs, self.rules)
 
@@ -97,11 +108,21 @@ class TranslationCorpus:
         if given is not None:
             tokenizer = load_translation_tokenizer(given)
         else:
-            pairs = self._clean_pairs()[0]
-            lines = (text for pair in pairs for text in (pair.source, pair.target))
-            tokenizer = JointBpe.train(lines, self.data.vocab_size)
+            tokenizer = JointBpe.train(_CleanLines(self), self.data.vocab_size)
         tokenizer.save(folder)
         return tokenizer
+
+
+class _CleanLines:
+    """Both sides of every clean pair, read from the files each time: nothing stays in memory."""
+
+    def __init__(self, corpus: TranslationCorpus) -> None:
+        self.corpus = corpus
+
+    def __iter__(self) -> Iterator[str]:
+        for pair in self.corpus.clean_pairs()[0]:
+            yield pair.source
+            yield pair.target
 
 
 class ShardBatches:

@@ -63,3 +63,5 @@ class TranslationRun:
     model: TranslationModel = field(default_factory=TranslationModel)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
+    tensorboard: bool = False
+    """Also write event files for TensorBoard (an extra) into `tensorboard/`."""

@@ -1,11 +1,11 @@
 """The folder of one run.
 
-    run.toml            everything needed to repeat it
-    metrics.jsonl       one row a log line or validation
-    checkpoints/        step-000500/ …: model folder, optimizer, random states, counters
-    best/  last/        model folders
-    samples.md          the same few items at each validation
-    curves.png          loss and scores
+run.toml            everything needed to repeat it
+metrics.jsonl       one row a log line or validation
+checkpoints/        step-000500/ …: model folder, optimizer, random states, counters
+best/  last/        model folders
+samples.md          the same few items at each validation
+curves.png          loss and scores
 """
 
 import json

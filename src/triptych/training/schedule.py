@@ -43,7 +43,7 @@ def constant(peak: float, warmup: int) -> Schedule:
 
 def paper_peak(d_model: int, warmup: int) -> float:
     """d_model^−½ · warmup^−½: the largest rate of Vaswani et al. 2017, equation 3."""
-    return (d_model * warmup) ** -0.5
+    return 1 / math.sqrt(d_model * warmup)
 
 
 def make_schedule(settings: OptimizerSettings, peak: float, last: int) -> Schedule:

@@ -1,0 +1,21 @@
+"""torch.compile where a compiler is present, and the plain path where none is."""
+
+import shutil
+
+from torch import nn
+
+from triptych.files.notices import notice
+
+
+def compiled(model: nn.Module) -> nn.Module:
+    """The model compiled for shapes that change from batch to batch; it shares its weights.
+
+    Without a C++ compiler (or Triton, on a GPU) the model itself is returned, and that is said
+    once. The compiled model has the same parameters under the same names.
+    """
+    on_gpu = any(p.device.type == "cuda" for p in model.parameters())
+    if not on_gpu and not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
+        notice("no C++ compiler found: training goes on without torch.compile")
+        return model
+    model.compile(dynamic=True)  # in place: the module's own forward is replaced
+    return model
