@@ -6,8 +6,11 @@ from torch import Tensor, nn
 
 
 def drop_threshold(probability: float) -> int:
-    """How many of 256 byte values mean "drop": the nearest to the probability asked for."""
-    return round(probability * 256)
+    """How many of 256 byte values mean "drop": the nearest to the probability asked for.
+
+    At most 255, so that something is always kept.
+    """
+    return min(255, round(probability * 256))
 
 
 def keep_mask(like: Tensor, threshold: int) -> Tensor:
@@ -26,8 +29,8 @@ class Dropout(nn.Module):
     """Zeroes each element with a probability and scales the rest — Vaswani et al. 2017, §5.4.
 
     On a CPU the probability is rounded to a 256th (0.1 becomes 0.1016, 0.3 becomes
-    0.3008) and the scale uses the rounded value, so the expectation is exact.
-    Elsewhere it is torch's own.
+    0.3008) and the scale uses the rounded value, so the expectation is exact; in
+    bfloat16 the scale is itself rounded, as in torch's own. Elsewhere it is torch's own.
     """
 
     def __init__(self, probability: float) -> None:

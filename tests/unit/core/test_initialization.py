@@ -1,0 +1,48 @@
+"""The law of each weight: its bound, its variance, its zeros."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from triptych.core.embeddings import ScaledEmbedding
+from triptych.core.initialization import initialize_vaswani
+
+
+def test_projections_are_glorot_uniform_with_zero_biases():
+    torch.manual_seed(0)
+    module = nn.ModuleDict({"a": nn.Linear(200, 300), "b": nn.Linear(300, 100, bias=False)})
+    nn.init.ones_(module["a"].bias)
+    initialize_vaswani(module)
+    for part in module.values():
+        bound = math.sqrt(6 / sum(part.weight.shape))
+        assert part.weight.abs().max() <= bound
+        assert part.weight.abs().max() > 0.999 * bound
+        # Of a uniform law on ±bound; its square has relative deviation 2/√5.
+        expected, n = bound**2 / 3, part.weight.numel()
+        assert part.weight.square().mean().item() == pytest.approx(
+            expected, rel=5 * (2 / math.sqrt(5)) / math.sqrt(n)
+        )
+        assert abs(part.weight.mean()) < 5 * math.sqrt(expected / n)
+    assert (module["a"].bias == 0).all()
+
+
+def test_embeddings_enter_the_stack_with_unit_variance():
+    torch.manual_seed(0)
+    module = ScaledEmbedding(1000, 64, pad_id=999)
+    initialize_vaswani(module)
+    assert (module.weight[999] == 0).all()
+    assert module.weight[:999].std().item() == pytest.approx(1 / 8, rel=0.02)
+    entering = module(torch.arange(999)[None])
+    assert entering.var().item() == pytest.approx(1, rel=0.03)
+    # A normal law and no uniform one: a share of 0.27 % lies beyond three deviations.
+    beyond = (entering.abs() > 3).double().mean().item()
+    assert beyond == pytest.approx(0.0027, rel=0.3)
+
+
+def test_norms_are_left_as_they_are():
+    norm = nn.LayerNorm(8)
+    nn.init.constant_(norm.weight, 0.5)
+    initialize_vaswani(nn.Sequential(norm))
+    assert (norm.weight == 0.5).all()

@@ -1,0 +1,31 @@
+"""True means may attend, and every query sees at least one key."""
+
+import pytest
+import torch
+
+from triptych.core.masks import causal_mask, padding_mask
+
+
+@pytest.mark.parametrize(("n_queries", "n_keys"), [(1, 1), (5, 5), (1, 6), (3, 8)])
+def test_a_query_sees_itself_and_the_past(n_queries, n_keys):
+    mask = causal_mask(n_queries, n_keys)
+    assert mask.dtype == torch.bool
+    assert mask.shape == (n_queries, n_keys)
+    for t in range(n_queries):
+        position = n_keys - n_queries + t  # with a cache, the queries are the last keys
+        assert mask[t].tolist() == [s <= position for s in range(n_keys)]
+
+
+def test_nobody_looks_at_padding():
+    valid = torch.tensor([[True, True, False], [True, True, True]])
+    mask = padding_mask(valid)
+    assert mask.shape == (2, 1, 1, 3)
+    assert torch.equal(mask[:, 0, 0], valid)
+
+
+def test_a_row_of_padding_alone_still_sees_a_key():
+    valid = torch.tensor([[False, False, False], [True, False, False]])
+    mask = padding_mask(valid)
+    assert mask[0, 0, 0].tolist() == [True, True, True]
+    assert mask[1, 0, 0].tolist() == [True, False, False]
+    assert mask.any(dim=-1).all()
