@@ -1,0 +1,184 @@
+"""Training speed against transformers' MarianMT: same shape, same weights, same batches, in turn.
+
+    python benchmarks/train_translation.py [--json FILE] [--rounds 7] [--rows 256] [--length 16]
+
+A round is one update (forward, backward, Adam) of each contestant. Before any is timed, the two
+are shown to compute the same loss and gradients. tokens/s are real target tokens.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from in_turn import machine, time_in_turn, write_json
+from torch import Tensor
+from transformers import MarianConfig, MarianMTModel
+
+from triptych.convert.marian import to_marian
+from triptych.convert.marian_config import config_to_json
+from triptych.data.batching import IGNORE, PairBatch, collate_pairs
+from triptych.models.encoder_decoder import EncoderDecoder
+from triptych.models.presets import translation_preset
+from triptych.runtime.attention import use_fast_attention
+from triptych.training.distributed import Processes
+from triptych.training.objectives import TranslationObjective
+from triptych.training.optimizer import make_optimizer, set_learning_rate
+from triptych.training.settings import OptimizerSettings
+from triptych.training.step import Stepper
+
+SMOOTHING = 0.1
+
+
+def make_batch(rows: int, length: int, vocab_size: int) -> PairBatch:
+    """Ragged like a length-bucketed batch: the longest sentence `length`, the others up to 2 less."""
+    generator = torch.Generator().manual_seed(1)
+    pairs = []
+    for row in range(rows):
+        n = length - row % 3
+        ids = torch.randint(1, vocab_size - 1, (2, n), generator=generator)
+        ids[:, -1] = 0
+        pairs.append((ids[0].numpy(), ids[1].numpy()))
+    return collate_pairs(pairs, vocab_size - 1, vocab_size - 1)
+
+
+def ours(model: EncoderDecoder, batch: PairBatch, precision: str) -> Callable[[], float]:
+    """One update by our trainer's own step."""
+    objective = TranslationObjective(model.config.pad_id, SMOOTHING)
+    stepper = Stepper(model, objective, Processes(), precision, clip_norm=0.0)
+    optimizer = make_optimizer(model, OptimizerSettings())
+    set_learning_rate(optimizer, 1e-4)
+
+    def update() -> float:
+        sums = stepper.gradients([batch])
+        optimizer.step()
+        return sums.smoothed / sums.n_tokens
+
+    return update
+
+
+def marian_loss(model: MarianMTModel, batch: PairBatch, pad_id: int) -> Tensor:
+    """transformers' forward and torch's own smoothed cross-entropy, padding's class left out."""
+    logits = model(
+        input_ids=batch.source_ids,
+        attention_mask=batch.source_valid.long(),
+        decoder_input_ids=batch.target_in,
+        use_cache=False,
+    ).logits[..., :pad_id]
+    return F.cross_entropy(
+        logits.flatten(0, 1).float(),
+        batch.target_out.flatten(),
+        ignore_index=IGNORE,
+        label_smoothing=SMOOTHING,
+    )
+
+
+def theirs(
+    model: MarianMTModel, batch: PairBatch, precision: str, pad_id: int
+) -> Callable[[], float]:
+    """One update of transformers' model, with the same fused Adam."""
+    optimizer = torch.optim.Adam(
+        model.parameters(), lr=1e-4, betas=(0.9, 0.98), eps=1e-9, fused=True
+    )
+
+    def update() -> float:
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            loss = marian_loss(model, batch, pad_id)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        return float(loss.detach())
+
+    return update
+
+
+def make_models(
+    preset: str, vocab_size: int, dropout: float | None
+) -> tuple[EncoderDecoder, MarianMTModel]:
+    """The two with the same weights."""
+    from dataclasses import replace
+
+    torch.manual_seed(1)
+    config = translation_preset(preset, vocab_size, vocab_size - 1, 0)
+    if dropout is not None:
+        config = replace(config, dropout=dropout)
+    model = use_fast_attention(EncoderDecoder(config).train())
+    peer = MarianMTModel(MarianConfig(**config_to_json(config)))
+    peer.load_state_dict(to_marian(model.state_dict(), config), strict=False)
+    peer.tie_weights()
+    return model, peer.train()
+
+
+def check_same(model: EncoderDecoder, peer: MarianMTModel, batch: PairBatch) -> float:
+    """The largest relative difference of loss and embedding gradient, dropout off."""
+    pad = model.config.pad_id
+    model.eval(), peer.eval()
+    Stepper(model, TranslationObjective(pad, SMOOTHING), Processes(), "fp32", 0.0).gradients(
+        [batch]
+    )
+    loss = TranslationObjective(pad, SMOOTHING)(model, batch)
+    other = marian_loss(peer, batch, pad)
+    other.backward()
+    model.train(), peer.train()
+    difference = abs(float(loss.smoothed.detach()) / loss.n_tokens - float(other.detach())) / float(
+        other.detach()
+    )
+    norms = [
+        torch.linalg.vector_norm(
+            torch.stack([p.grad.norm() for p in m.parameters() if p.grad is not None])
+        )
+        for m in (model, peer)
+    ]
+    model.zero_grad(), peer.zero_grad()
+    return max(difference, abs(float(norms[0] / norms[1]) - 1))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rows", type=int, default=256)
+    parser.add_argument("--length", type=int, default=16)
+    parser.add_argument("--preset", default="tiny")
+    parser.add_argument("--vocab-size", type=int, default=9712)
+    parser.add_argument("--dropout", type=float, help="default: the preset's")
+    parser.add_argument("--threads", type=int)
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+
+    batch = make_batch(arguments.rows, arguments.length, arguments.vocab_size)
+    contestants = {}
+    for precision in ("fp32", "bf16"):
+        model, peer = make_models(arguments.preset, arguments.vocab_size, arguments.dropout)
+        worst = check_same(model, peer, batch)
+        assert worst < 1e-4, f"the two do not compute the same: {worst}"
+        contestants[f"triptych {precision}"] = ours(model, batch, precision)
+        contestants[f"transformers {precision}"] = theirs(
+            peer, batch, precision, arguments.vocab_size - 1
+        )
+    timing = time_in_turn(contestants, arguments.rounds)
+
+    n_tokens = batch.n_target_tokens
+    rates = {name: n_tokens / timing.median(name) for name in contestants}
+    best_ours = max(("triptych fp32", "triptych bf16"), key=rates.__getitem__)
+    best_theirs = max(("transformers fp32", "transformers bf16"), key=rates.__getitem__)
+    for name, rate in rates.items():
+        print(f"{name:20} {rate:8,.0f} target tokens/s")
+    ratio, lowest, highest = timing.ratio(best_ours, best_theirs)
+    print(
+        f"{best_ours} / {best_theirs}: {ratio:.2f} times (pairs from {lowest:.2f} to {highest:.2f})"
+    )
+    print(f"same loss and gradients before: relative difference {worst:.1e}")
+    write_json(
+        arguments.json,
+        {"benchmark": "train_translation", "arguments": {k: str(v) for k, v in vars(arguments).items()},
+         "machine": machine(), "tokens_per_second": rates,
+         "ratio": {"of": best_ours, "to": best_theirs, "median": ratio, "lowest": lowest, "highest": highest}},
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
