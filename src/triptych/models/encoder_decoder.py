@@ -29,6 +29,11 @@ ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
 }
 
+SIZES = (
+    *("vocab_size", "d_model", "d_ff", "n_heads"),
+    *("n_encoder_layers", "n_decoder_layers", "max_seq_len"),
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderDecoderConfig:
@@ -63,6 +68,11 @@ class EncoderDecoderConfig:
         if self.activation not in ACTIVATIONS:
             known = ", ".join(ACTIVATIONS)
             raise ConfigError(f"activation is {self.activation!r}; choose one of {known}")
+        for name in SIZES:
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout is {self.dropout}; choose it in [0, 1)")
         if self.d_model % self.n_heads:
             raise ConfigError(
                 f"d_model ({self.d_model}) must be a multiple of n_heads ({self.n_heads})"
