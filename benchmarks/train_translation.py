@@ -13,10 +13,10 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from in_turn import machine, time_in_turn, write_json
 from torch import Tensor
 from transformers import MarianConfig, MarianMTModel
 
+from in_turn import machine, time_in_turn, write_json
 from triptych.convert.marian import to_marian
 from triptych.convert.marian_config import config_to_json
 from triptych.data.batching import IGNORE, PairBatch, collate_pairs
@@ -33,7 +33,7 @@ SMOOTHING = 0.1
 
 
 def make_batch(rows: int, length: int, vocab_size: int) -> PairBatch:
-    """Ragged like a length-bucketed batch: the longest sentence `length`, the others up to 2 less."""
+    """Ragged like a length-bucketed batch: lengths from `length` − 2 to `length`."""
     generator = torch.Generator().manual_seed(1)
     pairs = []
     for row in range(rows):
@@ -98,8 +98,6 @@ def make_models(
     preset: str, vocab_size: int, dropout: float | None
 ) -> tuple[EncoderDecoder, MarianMTModel]:
     """The two with the same weights."""
-    from dataclasses import replace
-
     torch.manual_seed(1)
     config = translation_preset(preset, vocab_size, vocab_size - 1, 0)
     if dropout is not None:
@@ -172,12 +170,14 @@ def main() -> None:
         f"{best_ours} / {best_theirs}: {ratio:.2f} times (pairs from {lowest:.2f} to {highest:.2f})"
     )
     print(f"same loss and gradients before: relative difference {worst:.1e}")
-    write_json(
-        arguments.json,
-        {"benchmark": "train_translation", "arguments": {k: str(v) for k, v in vars(arguments).items()},
-         "machine": machine(), "tokens_per_second": rates,
-         "ratio": {"of": best_ours, "to": best_theirs, "median": ratio, "lowest": lowest, "highest": highest}},
-    )  # fmt: skip
+    result = {
+        "benchmark": "train_translation",
+        "arguments": {name: str(value) for name, value in vars(arguments).items()},
+        "machine": machine(),
+        "tokens_per_second": rates,
+        "ratio": {"of": best_ours, "to": best_theirs, "median": ratio, "range": [lowest, highest]},
+    }
+    write_json(arguments.json, result)
 
 
 if __name__ == "__main__":
