@@ -55,6 +55,11 @@ def load_toml(cls: type[C], path: Path | str) -> C:
     Raises ConfigError with file and line: a file that is missing or no TOML, an unknown key,
     a value of the wrong type or out of range.
     """
+    return from_dict(cls, *read_toml(path))
+
+
+def read_toml(path: Path | str) -> tuple[dict[str, Any], Place]:
+    """A file's content, unchecked, and a function from keys to "file:line: keys"."""
     path = Path(path)
     try:
         text = path.read_bytes().decode("utf-8")
@@ -70,14 +75,19 @@ def load_toml(cls: type[C], path: Path | str) -> C:
     except (RecursionError, ValueError) as error:
         raise ConfigError(f"{path} is not TOML that can be used: {error}") from error
     lines = _line_numbers(text)
-    return _dataclass(cls, content, (), lambda keys: _file_line(path, keys, lines))
+    return content, lambda keys: _file_line(path, keys, lines)
 
 
-def from_dict(cls: type[C], mapping: Mapping[str, Any], place: str = "configuration") -> C:
-    """A configuration from nested mappings. Raises ConfigError as `load_toml` does."""
-    return _dataclass(
-        cls, mapping, (), lambda keys: f"{place}: {'.'.join(keys)}" if keys else place
-    )
+def from_dict(cls: type[C], mapping: Mapping[str, Any], place: Place | str = "configuration") -> C:
+    """A configuration from nested mappings. Raises ConfigError as `load_toml` does.
+
+    `place` says where they come from: a name, or a function from keys to the words in front.
+    """
+    return _dataclass(cls, mapping, (), _within(place) if isinstance(place, str) else place)
+
+
+def _within(name: str) -> Place:
+    return lambda keys: f"{name}: {'.'.join(keys)}" if keys else name
 
 
 def to_dict(config: "DataclassInstance") -> dict[str, Any]:
