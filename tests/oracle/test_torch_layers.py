@@ -112,9 +112,7 @@ def test_cross_block_is_torch_s_decoder_layer(norm_first, training, attend):
     copy_weights(block, layer)
     given, real = [torch.randn(B, T, E), torch.randn(B, S, E)], valid(S, 3)
     found = run(block, given, mask=causal_mask(T, T), memory_mask=padding_mask(real))
-    expected = run(
-        layer, given, tgt_mask=~causal_mask(T, T), memory_key_padding_mask=~real
-    )
+    expected = run(layer, given, tgt_mask=~causal_mask(T, T), memory_key_padding_mask=~real)
     assert_twins(block, layer, found, expected)
 
 

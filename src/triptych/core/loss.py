@@ -77,6 +77,20 @@ def autocast_dtype(like: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else like.dtype
 
 
+def _normalizers(
+    logits: Tensor, targets: Tensor, banned: int | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The targets' logits [n], e^(logits − top) [n, V] in the logits' place, their sum [n, 1]
+    and log Σ e^logits [n], for logits [n, V]."""
+    at_target = logits.gather(1, targets[:, None])[:, 0]
+    if banned is not None:
+        logits[:, banned] = float("-inf")
+    top = logits.amax(dim=-1, keepdim=True)
+    exps = logits.sub_(top).exp_()
+    z = exps.sum(dim=-1, keepdim=True)
+    return at_target, exps, z, (top + z.log())[:, 0]
+
+
 class _ChunkedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -106,17 +120,10 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             n_rows = max(1, CHUNK_ELEMENTS // len(weight))
             for start in range(0, len(h), n_rows):
                 part = slice(start, start + n_rows)
-                y = targets[part, None]
                 logits = torch.addmm(bias.to(dtype), h[part], w.T).float()  # [n, V]
-                at_target = logits.gather(1, y)[:, 0]
-                if banned is not None:
-                    logits[:, banned] = float("-inf")
-                top = logits.amax(dim=-1, keepdim=True)
-                exps = logits.sub_(top).exp_()
-                z = exps.sum(dim=-1, keepdim=True)
-                log_z = (top + z.log())[:, 0]
-                part_nll = (log_z - at_target).sum()
+                at_target, exps, z, log_z = _normalizers(logits, targets[part], banned)
                 at_uniform = (hidden.detach()[part].float() @ w_uniform + bias_uniform).sum()
+                part_nll = (log_z - at_target).sum()
                 nll += part_nll
                 smoothed += (1 - smoothing) * part_nll + smoothing * log_z.sum() - at_uniform
                 if d_hidden is not None and d_weight is not None:

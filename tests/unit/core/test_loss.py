@@ -49,8 +49,7 @@ def test_both_are_the_sum_by_hand(function, banned, smoothing):
     expected_nll = expected = 0.0
     for n in range(N):
         scores = {
-            c: sum(a * b for a, b in zip(h[n], w[c], strict=True)) + bias[c].item()
-            for c in allowed
+            c: sum(a * b for a, b in zip(h[n], w[c], strict=True)) + bias[c].item() for c in allowed
         }
         log_z = math.log(sum(math.exp(x) for x in scores.values()))
         nll = log_z - scores[int(targets[n])]

@@ -220,11 +220,9 @@ def test_a_saved_model_has_no_table_of_waves():
 def test_a_text_beyond_the_limit_is_refused(side):
     model, (source, valid, target) = made(), batch()
     long = torch.ones(B, 91, dtype=torch.long)
+    given = (long, long.bool(), target) if side == "source" else (source, valid, long)
     with pytest.raises(DataError, match="91 tokens is longer than this model's limit of 90"):
-        if side == "source":
-            model(long, long.bool(), target)
-        else:
-            model(source, valid, long)
+        model(*given)
     assert model(source, valid, long[:, :90]).shape == (B, 90, 16)
 
 

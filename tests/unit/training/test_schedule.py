@@ -1,5 +1,6 @@
 """Learning rates against their formulas."""
 
+import itertools
 import math
 
 import pytest
@@ -45,7 +46,7 @@ def test_all_grow_linearly_to_the_peak(name):
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_none_ever_rises_again_and_none_is_negative(name):
     later = [SCHEDULES[name](update) for update in range(WARMUP, LAST + 50)]
-    assert all(b <= a for a, b in zip(later, later[1:], strict=False))
+    assert all(b <= a for a, b in itertools.pairwise(later))
     assert all(rate >= 0 for rate in later)
 
 
