@@ -106,7 +106,7 @@ def load_folder(folder: Path | str, *, verify: bool = False) -> ModelFolder:
     verify_folder(folder, verify=verify)
     config_json = read_config(folder)
     config = config_from_json(config_json, str(folder / CONFIG))
-    tokenizer = load_translation_tokenizer(folder)
+    tokenizer = _load_tokenizer(folder)
     check_fit(config, tokenizer, str(folder))
     with open_weights(folder) as tensors:
         model = build(config, from_marian(tensors, config, str(folder)))
@@ -199,6 +199,19 @@ def _mean_tensor(
             )
         total += source[name].cpu()
     return (total / len(sources)).to(first.dtype)
+
+
+def _load_tokenizer(folder: Path) -> TranslationTokenizer:
+    try:
+        return load_translation_tokenizer(folder)
+    except BaseException as error:
+        # Damage that the tokenizers library does not expect ends in a panic of its Rust side,
+        # whose class cannot be imported and is no Exception.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ModelFileError(
+            f"{folder}: its tokenizer's files are damaged ({error}); restore them from a copy"
+        ) from error
 
 
 def _as_mapping(settings: Mapping[str, Any] | object | None) -> dict[str, Any]:

@@ -290,3 +290,17 @@ def test_a_pickle_is_refused_with_the_remedy(folder):
         load_folder(folder)
     with pytest.raises(ModelFileError, match=r"pytorch_model.bin is a pickle"):
         load_folder(folder / "pytorch_model.bin")
+
+
+def test_a_panic_of_the_tokenizers_library_is_a_damaged_file(folder, monkeypatch):
+    panic = type("PanicException", (BaseException,), {})
+
+    def load(folder: Path) -> None:
+        raise panic("no entry found for key")
+
+    monkeypatch.setattr(checkpoint, "load_translation_tokenizer", load)
+    with pytest.raises(ModelFileError, match=r"tokenizer's files are damaged \(no entry found"):
+        load_folder(folder)
+    monkeypatch.setattr(checkpoint, "load_translation_tokenizer", lambda folder: sys.exit(9))
+    with pytest.raises(SystemExit):
+        load_folder(folder)

@@ -202,9 +202,8 @@ def exchange(one: Path, other: Path) -> bool:
     """Swap two names in one step; False where the system cannot (then nothing has changed)."""
     with suppress(OSError, AttributeError):
         swap = ctypes.CDLL(None, use_errno=True).renameat2
-        return (
-            swap(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0
-        )
+        names = (_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other))
+        return bool(swap(*names, _RENAME_EXCHANGE) == 0)
     return False
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -57,7 +58,7 @@ def open_tensors(path: Path) -> Iterator["TensorFile"]:
 class TensorFile(Mapping[str, Tensor]):
     """Name -> tensor, each read when it is asked for; valid while the file is open."""
 
-    def __init__(self, file: safe_open) -> None:
+    def __init__(self, file: Any) -> None:
         self.file = file
         self.names = list(file.keys())
 
