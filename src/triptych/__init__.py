@@ -1,3 +1,72 @@
-"""triptych: the Transformer in its three classical forms, from one small core."""
+"""triptych: the Transformer in its three classical forms, from one small core.
+
+    model = triptych.load("runs/multi30k/best")
+    model.translate(["A man sleeps in a green room."])[0].text
+
+Everything below is imported when it is first used: `import triptych` loads no torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from triptych.errors import (
+        ConfigError,
+        DataError,
+        DiskFullError,
+        DivergedError,
+        LockedError,
+        MachineError,
+        ModelFileError,
+        TriptychError,
+        UsageError,
+    )
+    from triptych.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+    from triptych.recipes.load import load
+    from triptych.recipes.translate_options import TranslateOptions
+    from triptych.recipes.translation import Translation
+    from triptych.recipes.translator import Translator
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "DiskFullError",
+    "DivergedError",
+    "EncoderDecoder",
+    "EncoderDecoderConfig",
+    "LockedError",
+    "MachineError",
+    "ModelFileError",
+    "TranslateOptions",
+    "Translation",
+    "Translator",
+    "TriptychError",
+    "UsageError",
+    "__version__",
+    "load",
+]
+
+_HOMES = {
+    "EncoderDecoder": "models.encoder_decoder",
+    "EncoderDecoderConfig": "models.encoder_decoder",
+    "TranslateOptions": "recipes.translate_options",
+    "Translation": "recipes.translation",
+    "Translator": "recipes.translator",
+    "load": "recipes.load",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Fetch a public name from its module — PEP 562."""
+    if name not in __all__:
+        raise AttributeError(f"module 'triptych' has no attribute {name!r}")
+    module = importlib.import_module(f"triptych.{_HOMES.get(name, 'errors')}")
+    value = getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

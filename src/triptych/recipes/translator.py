@@ -127,11 +127,13 @@ class Translator:
         targets: Sequence[str],
         *,
         options: TranslateOptions | None = None,
+        first_line: int = 1,
     ) -> list[ForcedScore]:
         """What the model gives to each target as the translation of its source, in order.
 
         It is the score `translate` gives to the same tokens. A pair that is blank on both sides
-        scores 0. Raises DataError for a text longer than the model's limit, or unequal numbers.
+        scores 0. Raises DataError for unequal numbers, and for a text longer than the model's
+        limit, with its number counted from `first_line`.
         """
         if len(sources) != len(targets):
             raise DataError(
@@ -146,7 +148,7 @@ class Translator:
         blank = [not s.strip() and not t.strip() for s, t in zip(sources, targets, strict=True)]
         pairs = {i: pair for i, pair in enumerate(ids) if not blank[i]}
         for number, pair in pairs.items():
-            self._check_length(number, pair)
+            self._check_length(first_line + number, pair)
         scores = [ForcedScore.blank() for _ in sources]
         for number, hypothesis in self._forced(pairs, chosen):
             tokens = self.tokenizer.target_tokens(hypothesis.token_ids)
@@ -262,12 +264,12 @@ class Translator:
                     some, as_hypotheses(log_probs, targets, c.eos_id, penalty), strict=True
                 )
 
-    def _check_length(self, number: int, pair: tuple[list[int], list[int]]) -> None:
+    def _check_length(self, line: int, pair: tuple[list[int], list[int]]) -> None:
         limit = self.module.config.max_seq_len
         for side, token_ids in zip(("source", "target"), pair, strict=True):
             if len(token_ids) > limit:
                 raise DataError(
-                    f"line {number + 1}: the {side} has {len(token_ids):,} tokens, more than this "
+                    f"line {line}: the {side} has {len(token_ids):,} tokens, more than this "
                     f"model's limit of {limit:,}; split the pair"
                 )
 

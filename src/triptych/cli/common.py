@@ -1,0 +1,56 @@
+"""Options that several verbs share, and what they do."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from triptych.config import Range
+
+if TYPE_CHECKING:
+    from triptych.recipes.translate_options import TranslateOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Machine."""
+
+    device: str = "auto"
+    """auto (a GPU where there is one), cpu, cuda or cuda:N."""
+    threads: Annotated[int | None, Range(1)] = None
+    """Threads of the CPU; torch's own choice if not given."""
+
+    def choose(self) -> str:
+        """The device, once torch knows how many threads to take. Raises MachineError."""
+        import torch
+
+        from triptych.runtime.device import choose_device
+
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        return choose_device(self.device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """Search (what is not given is as the model's own generation_config.json says)."""
+
+    beam_size: int | None = None
+    """Beams of a sentence; 1 is greedy search, and 4 usual."""
+    length_penalty: Literal["gnmt", "length", "none"] | None = None
+    """By which a log-probability is divided: ((5 + L) / 6)^alpha, L^alpha or 1."""
+    alpha: float | None = None
+    """Exponent of the length penalty; more favors longer texts."""
+    patience: float | None = None
+    """Texts that a sentence finishes before its search ends, as a multiple of the beam size."""
+    max_new_tokens: int | None = None
+    """Most tokens of a translation; twice those of the source and 10 if not given."""
+    batch_tokens: int | None = None
+    """Padded source tokens of a batch, counted once a beam: speed and memory only."""
+    split_sentences: Literal["en", "de"] | None = None
+    """Split each line into sentences first, by the rules of this language."""
+    on_too_long: Literal["refuse", "split"] | None = None
+    """A sentence longer than the model's limit: refuse it by its line, or split it."""
+
+    def over(self, options: "TranslateOptions") -> "TranslateOptions":
+        """`options` with what was given in their place. Raises UsageError."""
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        return replace(options, **given)

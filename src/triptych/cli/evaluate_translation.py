@@ -1,0 +1,65 @@
+"""triptych evaluate translation: BLEU and chrF of a model on a test set."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from triptych.cli.common import Machine, Search
+from triptych.cli.options import POSITIONAL
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Evaluate a translation model."""
+
+    model: Annotated[str, POSITIONAL]
+    """A model folder, or a name on the Hugging Face Hub."""
+    data: tuple[str, ...] = ()
+    """TSV files (source, tab, target), or one `hub:` name."""
+    source: tuple[str, ...] = ()
+    """In place of --data: text files of sources."""
+    target: tuple[str, ...] = ()
+    """Their references, aligned line by line."""
+    against: str | None = None
+    """A file with another system's output, for a paired bootstrap."""
+    output: Path | None = None
+    """Write the translations to this file."""
+    language: str | None = None
+    """The target's code for the papers' scale; the model's own if not given."""
+    seed: int = 12345
+    """Of the bootstrap's draws."""
+    json: bool = False
+    """The scores as one JSON object (keys: docs/evaluate.md)."""
+    quiet: bool = False
+    """No progress."""
+    search: Search = field(default_factory=Search)
+    machine: Machine = field(default_factory=Machine)
+
+
+def run(options: Options) -> int:
+    """Translate the sources, score against the references."""
+    from triptych.recipes.evaluate_translation import (
+        evaluate_translation,
+        pair_files,
+        papers_language,
+        report_lines,
+    )
+    from triptych.recipes.load import find_model, load, model_notes
+
+    test = pair_files(options.data, options.source, options.target)
+    model = find_model(options.model)
+    language = papers_language(options.language, model_notes(model).get("target_language"))
+    translator = load(model, device=options.machine.choose())
+    report = evaluate_translation(
+        translator,
+        test,
+        options.search.over(translator.options),
+        language=language,
+        against=options.against,
+        output=options.output,
+        seed=options.seed,
+        quiet=options.quiet,
+    )
+    print(json.dumps(report.to_json(), indent=1) if options.json else report_lines(report))
+    return 0

@@ -1,0 +1,34 @@
+"""triptych tokenizer show: how a text is cut."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+from triptych.cli.options import POSITIONAL
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Show tokens."""
+
+    tokenizer: Annotated[Path, POSITIONAL]
+    """A folder with a tokenizer, or a model folder."""
+    text: Annotated[str, POSITIONAL]
+    """The text, as a source text."""
+    json: bool = False
+    """A list of JSON objects."""
+
+
+def run(options: Options) -> int:
+    """One token a line: as the vocabulary spells it, its id, its characters."""
+    from triptych.recipes.train_tokenizer import show_tokens
+
+    rows = show_tokens(options.tokenizer, options.text)
+    if options.json:
+        print(json.dumps([asdict(row) for row in rows], ensure_ascii=False))
+        return 0
+    width = max(len(row.token) for row in rows)
+    for row in rows:
+        print(f"{row.token:<{width}}  {row.token_id:>6}  {row.characters}")
+    return 0

@@ -1,0 +1,31 @@
+"""Every verb, with the module that does it; a module is imported when its verb is called."""
+
+from typing import NamedTuple
+
+
+class Verb(NamedTuple):
+    """`module` holds the dataclass `Options`, and `run(options)`, which returns the exit status."""
+
+    module: str
+    summary: str
+
+
+VERBS: dict[tuple[str, ...], Verb] = {
+    ("demo",): Verb("demo", "Train and look at a translator in a few minutes, on a built-in text."),
+    ("train", "translation"): Verb(
+        "train_translation", "Train an encoder-decoder on sentence pairs, or go on with a run."
+    ),
+    ("translate",): Verb("translate", "Translate text: one line out for each line in."),
+    ("score",): Verb("score", "The log-probability a model gives to given translations."),
+    ("evaluate", "translation"): Verb(
+        "evaluate_translation", "BLEU and chrF of a model on a test set."
+    ),
+    ("tokenizer", "train"): Verb("tokenizer_train", "Learn a joint BPE vocabulary from text."),
+    ("tokenizer", "show"): Verb("tokenizer_show", "How a tokenizer cuts a text."),
+    ("convert",): Verb("convert", "Write a model as other programs read it."),
+}
+
+
+def groups() -> set[str]:
+    """First words that need a second: train, evaluate, tokenizer."""
+    return {words[0] for words in VERBS if len(words) > 1}

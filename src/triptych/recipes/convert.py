@@ -1,0 +1,32 @@
+"""A model folder in, a folder for other programs out."""
+
+from pathlib import Path
+
+from triptych import checkpoint
+from triptych.errors import UsageError
+from triptych.recipes.load import find_model
+
+CARD = "What `triptych convert --to huggingface` wrote from `{source}`.\n"
+
+
+def convert_to_huggingface(source: Path | str, out: Path) -> int:
+    """Write the model and its tokenizer anew, as transformers and CTranslate2 read them.
+
+    Everything else in `source` (a checkpoint's optimizer, for instance) is left behind. Returns
+    the number of parameters. Raises ModelFileError for a folder that cannot be read, UsageError
+    where `out` holds something else.
+    """
+    found = find_model(source)
+    if out.exists() and out.resolve() == found.resolve():
+        raise UsageError(f"{out} is the model itself; name another folder to write")
+    folder = checkpoint.load_folder(found)
+    card = found / checkpoint.CARD
+    checkpoint.save_folder(
+        out,
+        folder.model,
+        folder.tokenizer,
+        generation=folder.generation,
+        extras=folder.extras,
+        card=card.read_text(encoding="utf-8") if card.exists() else CARD.format(source=source),
+    )
+    return sum(p.numel() for p in folder.model.parameters())

@@ -1,0 +1,54 @@
+"""What a training run says when it ends."""
+
+import json
+import shlex
+from pathlib import Path
+
+from triptych.recipes.translation_run import TranslationRun
+from triptych.training.signals import EXIT_STATUS
+from triptych.training.trainer import Outcome
+
+ENDINGS = {
+    "max_updates": "all updates are done",
+    "patience": "no better validation for as long as patience allows",
+    "SIGTERM": "stopped by SIGTERM, and saved",
+    "SIGINT": "interrupted, and saved",
+}
+
+
+def exit_status(outcome: Outcome) -> int:
+    """0 for a run that ended by itself, 75 after SIGTERM, 130 after SIGINT."""
+    by_name = {number.name: status for number, status in EXIT_STATUS.items()}
+    return by_name.get(outcome.stopped_by, 0)
+
+
+def summary_text(outcome: Outcome, out: Path, run: TranslationRun) -> str:
+    """Where the best model is, how good, and the command to try next."""
+    lines = [f"{outcome.updates:,} updates: {ENDINGS[outcome.stopped_by]}"]
+    best = out / "best"
+    if outcome.best is None:
+        lines.append(f"no validation yet, so no {best}")
+    else:
+        lines.append(
+            f"best model: {best} ({run.training.select} {outcome.best:.3f} on the validation "
+            f"set, at update {outcome.best_update:,})"
+        )
+        lines.append(f"next: triptych translate {shlex.quote(str(best))} --input FILE")
+    if exit_status(outcome):
+        lines.append("the same command goes on from here")
+    return "\n".join(lines)
+
+
+def summary_json(outcome: Outcome, out: Path, run: TranslationRun) -> str:
+    """The same as one JSON object with fixed keys; `model` is null before a validation."""
+    return json.dumps(
+        {
+            "out": str(out),
+            "model": None if outcome.best is None else str(out / "best"),
+            "updates": outcome.updates,
+            "select": run.training.select,
+            "best": outcome.best,
+            "best_update": outcome.best_update,
+            "stopped_by": outcome.stopped_by,
+        }
+    )
