@@ -160,9 +160,15 @@ def test_a_file_that_was_not_written_with_the_folder_is_never_lost(tmp_path):
 
 @pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
 def test_permissions_are_what_the_umask_says(tmp_path, mask):
+    """Also of files that a library wrote for its owner alone."""
+
+    def fill_private(new: Path) -> None:
+        fill("x", new)
+        (new / "a.txt").chmod(0o600)
+
     before = os.umask(mask)
     try:
-        write_folder(tmp_path / "m", partial(fill, "x"))
+        write_folder(tmp_path / "m", fill_private)
         write_file(tmp_path / "f", "x")
     finally:
         os.umask(before)
