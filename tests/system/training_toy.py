@@ -23,7 +23,8 @@ from triptych.training.objectives import TranslationObjective
 from triptych.training.run_folder import RunFolder
 from triptych.training.schedule import inverse_sqrt
 from triptych.training.settings import OptimizerSettings, TrainingSettings
-from triptych.training.trainer import Outcome, Task, Trainer, Validation
+from triptych.training.task import Outcome, Task, Validation
+from triptych.training.trainer import Trainer
 
 PAD, EOS, VOCABULARY = 19, 0, 20
 
@@ -64,9 +65,7 @@ def toy_model(dropout: float) -> EncoderDecoder:
     return EncoderDecoder(config).train()
 
 
-def save_toy(
-    folder: Path, model: nn.Module, also: Callable[[Path], None] | None = None
-) -> None:
+def save_toy(folder: Path, model: nn.Module, also: Callable[[Path], None] | None = None) -> None:
     def fill(new: Path) -> None:
         save_tensors(new / "weights.safetensors", model.state_dict())
         if also is not None:

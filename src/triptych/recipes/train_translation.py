@@ -24,12 +24,14 @@ from triptych.recipes.translation_validation import TranslationValidation
 from triptych.runtime.attention import use_fast_attention
 from triptych.runtime.compile import compiled
 from triptych.tokenizers.base import TranslationTokenizer
+from triptych.tokenizers.bpe import JointBpe
 from triptych.training.distributed import Processes, join_processes
 from triptych.training.objectives import TranslationObjective
 from triptych.training.run_folder import Row, RunFolder
 from triptych.training.schedule import make_schedule, paper_peak
 from triptych.training.tensorboard import tensorboard_rows
-from triptych.training.trainer import Outcome, Task, Trainer
+from triptych.training.task import Outcome, Task
+from triptych.training.trainer import Trainer
 
 
 def train_translation(
@@ -58,6 +60,8 @@ def _train(run: TranslationRun, out: Path, processes: Processes, quiet: bool) ->
     corpus = TranslationCorpus(run.data, out)
     tokenizer = corpus.tokenizer()
     model = make_model(run, tokenizer)
+    if isinstance(tokenizer, JointBpe):
+        tokenizer.model_max_length = model.config.max_seq_len
     use_fast_attention(model.to(processes.device))
     if run.training.compile:
         compiled(model)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from triptych.recipes.translation_run import TranslationRun
 from triptych.training.signals import EXIT_STATUS
-from triptych.training.trainer import Outcome
+from triptych.training.task import Outcome
 
 ENDINGS = {
     "max_updates": "all updates are done",

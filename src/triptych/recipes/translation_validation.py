@@ -14,7 +14,7 @@ from triptych.models.encoder_decoder import EncoderDecoder
 from triptych.recipes.translator import Translator
 from triptych.tokenizers.base import TranslationTokenizer
 from triptych.training.objectives import TranslationObjective
-from triptych.training.trainer import Validation
+from triptych.training.task import Validation
 
 N_SAMPLES = 5
 

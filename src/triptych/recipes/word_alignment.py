@@ -122,6 +122,22 @@ def align_words(
     return WordAlignment(tuple(sorted(links)), word_weights(matrix, source_words, labels))
 
 
+def align_pairs(
+    module: EncoderDecoder,
+    tokenizer: TranslationTokenizer,
+    sources: Sequence[str],
+    targets: Sequence[str],
+    head: AlignmentHead | None,
+) -> list[WordAlignment]:
+    """Align each source with the target that is given for it (a forced pass), in order."""
+    source_ids, target_ids = tokenizer.encode_source(sources), tokenizer.encode_target(targets)
+    pairs = list(zip(source_ids, target_ids, strict=True))
+    return [
+        align_words(weights, tokenizer.source_words(s), tokenizer.target_words(t), head)
+        for weights, (s, t) in zip(cross_attentions(module, pairs), pairs, strict=True)
+    ]
+
+
 def choose_alignment_head(
     module: EncoderDecoder,
     tokenizer: TranslationTokenizer,

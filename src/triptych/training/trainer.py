@@ -1,21 +1,17 @@
 """The loop: take batches, update, validate, keep the best, and never lose anything."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
 
 from triptych.files.notices import notice
 from triptych.training.distributed import Processes
 from triptych.training.optimizer import make_optimizer, set_learning_rate
 from triptych.training.progress import ProgressLine, measure_peak_flops
 from triptych.training.run_folder import Row, RunFolder
-from triptych.training.schedule import Schedule
 from triptych.training.settings import SMALLER_IS_BETTER, OptimizerSettings, TrainingSettings
 from triptych.training.signals import StopRequest
 from triptych.training.state import (
@@ -25,60 +21,8 @@ from triptych.training.state import (
     restore_random_states,
     write_state,
 )
-from triptych.training.step import Batch, Objective, Stepper, Sums
-
-Weights = dict[str, Tensor]
-
-
-class BatchSource(Protocol):
-    """An endless stream of batches that can go on from where it was."""
-
-    @property
-    def epoch(self) -> int:
-        """Passes over the corpus that are complete."""
-
-    def __next__(self) -> Any: ...
-    def load(self, choice: Any) -> Batch: ...
-    def state(self) -> Mapping[str, Any]: ...
-    def restore(self, state: Mapping[str, Any]) -> None: ...
-
-
-@dataclass(frozen=True)
-class Validation:
-    """What a validation found: metrics by name, and the same few items each time (markdown)."""
-
-    metrics: Mapping[str, float]
-    samples: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is trained: the parts of a run that belong to a family, handed in by a recipe."""
-
-    model: nn.Module
-    objective: Objective
-    source: BatchSource
-    validate: Callable[[nn.Module], Validation]
-    save_model: Callable[[Path, nn.Module, Callable[[Path], None] | None], None]
-    """Write a model folder; the last argument adds files to the same atomic step."""
-    mean_weights: Callable[[list[Path]], Weights]
-    """The mean of the weights in some model folders; of one, its own."""
-    schedule: Schedule
-    flops: Callable[[Any], float]
-    """Floating-point operations of one batch, forward and backward, padding left out."""
-    on_row: Callable[[Row], None] = lambda row: None
-    """Called with each row of metrics (TensorBoard, curves)."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended."""
-
-    updates: int
-    best: float | None
-    best_update: int
-    stopped_by: str
-    """"max_updates", "patience", "SIGTERM" or "SIGINT"."""
+from triptych.training.step import Stepper, Sums
+from triptych.training.task import Outcome, Task, Validation
 
 
 class Trainer:
