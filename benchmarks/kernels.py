@@ -1,0 +1,91 @@
+"""The two kernels that `runtime/attention.py` and `core/dropout.py` choose between, in turn.
+
+    python benchmarks/kernels.py [--json FILE] [--rounds 15]
+
+Attention: milliseconds of forward and backward with a causal mask, in both precisions, for the
+fused kernel and for three plain operations. Dropout: milliseconds to draw and apply a mask.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from in_turn import machine, time_in_turn, write_json
+from triptych.core.attention import AttentionFunction, attention, fused_attention
+from triptych.core.dropout import Dropout
+from triptych.core.masks import causal_mask
+
+SHAPES = [  # batch, heads, length, head width
+    (256, 4, 16, 32),
+    (64, 8, 24, 64),
+    (32, 8, 64, 64),
+    (16, 6, 256, 64),
+    (4, 12, 512, 64),
+    (4, 8, 768, 64),
+    (2, 12, 1024, 64),
+]
+N_DROPPED = 2_097_152
+
+
+def both_ways(attend: AttentionFunction, given: list[Tensor], mask: Tensor) -> Callable[[], None]:
+    """Forward and backward once."""
+    upstream = torch.randn_like(given[0])
+
+    def work() -> None:
+        attend(*given, mask, 0.0)[0].backward(upstream)
+        for tensor in given:
+            tensor.grad = None
+
+    return work
+
+
+def attention_row(shape: tuple[int, ...], dtype: torch.dtype, rounds: int) -> dict[str, object]:
+    given = [torch.randn(shape).to(dtype).requires_grad_() for _ in range(3)]
+    mask = causal_mask(shape[2], shape[2])
+    contestants = {
+        "plain": both_ways(attention, given, mask),
+        "fused": both_ways(fused_attention, given, mask),
+    }
+    timing = time_in_turn(contestants, rounds)
+    ratio, low, high = timing.ratio("plain", "fused")
+    return {
+        "shape": shape,
+        "precision": str(dtype).removeprefix("torch."),
+        **{f"{name}_ms": round(timing.median(name) * 1e3, 2) for name in contestants},
+        "fused_over_plain": [round(x, 2) for x in (ratio, low, high)],
+    }
+
+
+def dropout_row(rounds: int) -> dict[str, object]:
+    x, ours = torch.randn(N_DROPPED), Dropout(0.3)
+    timing = time_in_turn({"ours": lambda: ours(x), "torch": lambda: F.dropout(x, 0.3)}, rounds)
+    ratio, low, high = timing.ratio("ours", "torch")
+    return {
+        "elements": N_DROPPED,
+        **{f"{name}_ms": round(timing.median(name) * 1e3, 2) for name in ("ours", "torch")},
+        "torch_over_ours": [round(x, 2) for x in (ratio, low, high)],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--rounds", type=int, default=15)
+    arguments = parser.parse_args()
+
+    print("dropout ", found := dropout_row(arguments.rounds))
+    rows = []
+    for dtype in (torch.bfloat16, torch.float32):
+        for shape in SHAPES:
+            rows.append(attention_row(shape, dtype, arguments.rounds))
+            print("attention", rows[-1])
+    result = {"machine": machine(), "dropout": found, "attention": rows}
+    write_json(arguments.json, result)
+
+
+if __name__ == "__main__":
+    main()
