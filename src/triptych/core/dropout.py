@@ -17,8 +17,9 @@ def keep_mask(like: Tensor, threshold: int) -> Tensor:
     """A boolean tensor shaped as `like`, False with probability threshold / 256.
 
     One random byte an element: eight come from each 64-bit draw of torch's own CPU
-    generator, so a saved generator state repeats them. Nine times faster on a CPU
-    than `F.dropout`, which draws a float for each element.
+    generator, so a saved generator state repeats them. Torch's own dropout draws a
+    number for each element, which on a CPU takes several times as long
+    (`benchmarks/kernels.py`).
     """
     n_words = (like.numel() + 7) // 8
     words = torch.empty(n_words, dtype=torch.int64).random_(-(2**63), None)
