@@ -35,7 +35,7 @@ MAY_IMPORT = {  # room -> the rooms that it may see besides itself
     "checkpoint": FILES | MODEL_FOLDER | {"convert"},
     "recipes": FILES | BELOW_RECIPES,
     "serving": FILES | BELOW_RECIPES | {"recipes"},
-    "cli": FILES | {"recipes", "serving", "inspection", "config"},
+    "cli": FILES | {"recipes", "serving", "inspection", "config", "runtime"},
 }
 MAY_IMPORT_LATE = {"__init__", "cli", "__main__"}  # so that --help does not wait for torch
 TORCH_ONLY = {"core", "models"}
