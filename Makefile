@@ -25,6 +25,7 @@ test: $(DEVELOP) ## run all tests (ARGS="tests/unit/core" for some of them)
 check: $(DEVELOP) ## style and types
 	@echo "Checking style (ruff) and types (mypy --strict)."
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 
 bench: $(DEVELOP) ## measure speed against transformers, in turn: some minutes on an idle machine
