@@ -1,7 +1,9 @@
 """triptych demo: from nothing to a translator that can be looked into."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from triptych.cli.common import Machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,11 +14,14 @@ class Options:
     """The folder for the run, the model and report.html."""
     quick: bool = False
     """A smaller corpus and fewer updates: to see that everything works."""
+    seed: int = 1
+    """Of the corpus, the weights and the order of the data."""
+    machine: Machine = field(default_factory=Machine)
 
 
 def run(options: Options) -> int:
     """Train on storybook, evaluate, write the report."""
-    from triptych.recipes.demo import run_demo
+    from triptych.recipes.run_demo import run_demo
 
-    run_demo(options.out, quick=options.quick)
+    run_demo(options.out, quick=options.quick, seed=options.seed, device=options.machine.choose())
     return 0

@@ -120,8 +120,10 @@ class _Parser(argparse.ArgumentParser):
     """Its mistakes are ours to tell."""
 
     def error(self, message: str) -> NoReturn:
-        message = message.removeprefix("argument ")
-        raise UsageError(f"{self.prog}: {message}; see {self.prog} --help")
+        needs = "the following arguments are required: "
+        if message.startswith(needs):
+            message = f"needs {message.removeprefix(needs)}"
+        raise UsageError(f"{self.prog} {message.removeprefix('argument ')}; see {self.prog} --help")
 
 
 def _parser(options: Sequence[Option], command: str, summary: str) -> _Parser:

@@ -1,6 +1,7 @@
 """Train an encoder-decoder on sentence pairs: the wiring, from files to `best/`."""
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,8 +30,8 @@ from triptych.training.distributed import Processes, join_processes
 from triptych.training.objectives import TranslationObjective
 from triptych.training.run_folder import Row, RunFolder
 from triptych.training.schedule import make_schedule, paper_peak
-from triptych.training.tensorboard import tensorboard_rows
 from triptych.training.task import Outcome, Task
+from triptych.training.tensorboard import tensorboard_rows
 from triptych.training.trainer import Trainer
 
 
@@ -48,9 +49,9 @@ def train_translation(
     if fresh:
         _move_aside(out)
     with FolderLock(out):
-        _check_same_run(run, out)
         corpus = TranslationCorpus(run.data, out)
-        corpus.valid_pairs()  # a fault there should not wait for the first validation
+        corpus.check()
+        _check_same_run(run, out)
         corpus.prepare(_start_folder(run))
         processes.wait()
         return _train(run, out, processes, quiet)
@@ -155,15 +156,18 @@ def _start_folder(run: TranslationRun) -> Path | None:
 
 def _check_same_run(run: TranslationRun, out: Path) -> None:
     path = out / "run.toml"
-    if not path.exists():
-        write_file(path, to_toml(run))
-        return
-    different = difference(load_toml(TranslationRun, path), run)
-    if different:
-        raise ConfigError(
-            f"{out} holds a run with another configuration ({'; '.join(different)}); choose "
-            "another --out, or --fresh to start anew beside it"
-        )
+    if path.exists():
+        different = difference(load_toml(TranslationRun, path), run)
+        if not different:
+            return
+        if RunFolder(out).checkpoint_updates():
+            raise ConfigError(
+                f"{out} holds a run with another configuration ({'; '.join(different)}); choose "
+                "another --out, or --fresh to start anew beside it"
+            )
+        for prepared in ("tokenizer", "data"):  # nothing is trained yet: a start that failed
+            shutil.rmtree(out / prepared, ignore_errors=True)
+    write_file(path, to_toml(run))
 
 
 def _move_aside(out: Path) -> None:

@@ -42,6 +42,23 @@ class TranslationCorpus:
         self.data, self.folder = data, folder
         self.rules = CleaningRules()
 
+    def check(self) -> None:
+        """Raise what would stop a run sooner or later, before anything is written.
+
+        DataError: files that are missing, empty or misaligned, training pairs of which cleaning
+        leaves none, validation pairs that cannot be read.
+        """
+        pairs, report = self.clean_pairs()
+        if next(pairs, None) is None:
+            reason, n = max(report.counts.items(), key=lambda item: item[1])
+            where = f", first at {report.examples[reason][0]}" if n else ""
+            raise DataError(
+                f"no training pair is left of {report.n_read:,} in {self.data.source[0]}: "
+                f"{n:,} are {reason}{where}; a pair is a line in each of two files, or a line "
+                "with a tab"
+            )
+        self.valid_pairs()
+
     def prepare(self, start_from: Path | None) -> None:
         """Read everything once: report what is unfit, train the tokenizer, write the shards.
 

@@ -94,7 +94,7 @@ def _limit(
 def _too_long(place: str, n_tokens: int, max_seq_len: int) -> DataError:
     return DataError(
         f"{place}: {n_tokens:,} tokens, more than this model's limit of {max_seq_len:,}; split "
-        "the line into sentences (split_sentences), or let it be split (on_too_long='split')"
+        "the line into sentences (--split-sentences en), or let it be split (--on-too-long split)"
     )
 
 

@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 from triptych.errors import ConfigError
 from triptych.training.settings import OptimizerSettings, TrainingSettings
 
+PRESETS = ("nano", "tiny", "base", "big")
+METRICS = ("bleu", "chrf", "papers_bleu", "loss", "nll", "perplexity")
+"""What each validation measures (`translation_validation.py`)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationData:
@@ -48,11 +52,15 @@ class TranslationModel:
     """Where the weights come from."""
 
     preset: str = "base"
-    """tiny, base or big (`models/presets.py`)."""
+    """nano, tiny, base or big (`models/presets.py`)."""
     dropout: float | None = None
     """In place of the preset's."""
     start_from: str | None = None
     """A model folder to go on from, with its tokenizer; then the preset does not matter."""
+
+    def __post_init__(self) -> None:
+        if self.preset not in PRESETS:
+            raise ConfigError(f"preset is {self.preset!r}; there are {', '.join(PRESETS)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,3 +73,7 @@ class TranslationRun:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     tensorboard: bool = False
     """Also write event files for TensorBoard (an extra) into `tensorboard/`."""
+
+    def __post_init__(self) -> None:
+        if self.training.select not in METRICS:
+            raise ConfigError(f"select is {self.training.select!r}; there are {', '.join(METRICS)}")

@@ -1,0 +1,486 @@
+"""The command line: its verbs and options, its answers to bad input, its exit statuses."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import torch
+
+from triptych import checkpoint
+from triptych.cli.main import main
+from triptych.cli.options import options_of
+from triptych.cli.parsing import parse_options
+from triptych.cli.verbs import VERBS
+from triptych.errors import UsageError
+from triptych.files.lock import FolderLock
+from triptych.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+from triptych.models.presets import TRANSLATION_PRESETS
+from triptych.recipes.translate_options import TranslateOptions
+from triptych.recipes.translation_run import METRICS, PRESETS, TranslationRun
+from triptych.tokenizers.bpe import JointBpe
+from triptych.training.task import Outcome
+
+ROOT = Path(__file__).parents[1]
+MACHINE = "--device --threads"
+SEARCH = (
+    "--beam-size --length-penalty --alpha --patience --max-new-tokens --batch-tokens "
+    "--split-sentences --on-too-long"
+)
+
+# Names that people's scripts rely on. Change them on purpose only, and say so in CHANGELOG.md.
+OPTIONS = {
+    "demo": f"--out --quick --seed {MACHINE}",
+    "train translation": (
+        "--out --config --fresh --quiet --json "
+        "--source --target --valid-source --valid-target --source-language --target-language "
+        "--vocab-size --tokenizer --batch-tokens --max-tokens --bpe-dropout "
+        "--preset --dropout --from "
+        "--learning-rate --warmup --schedule --beta-1 --beta-2 --eps --weight-decay --clip-norm "
+        "--max-updates --accumulate --precision --label-smoothing --validate-every "
+        "--checkpoint-every --select --patience --average --compile --seed "
+        f"--tensorboard {MACHINE}"
+    ),
+    "translate": (
+        f"MODEL --input --n-best --alignments --json --verify --quiet {SEARCH} {MACHINE}"
+    ),
+    "score": f"MODEL --source --target --length-penalty --alpha --json --quiet {MACHINE}",
+    "evaluate translation": (
+        "MODEL --data --source --target --against --output --language --seed --json --quiet "
+        f"{SEARCH} {MACHINE}"
+    ),
+    "tokenizer train": "--text --out --vocab-size --min-frequency --max-alphabet --lowercase",
+    "tokenizer show": "TOKENIZER TEXT --json",
+    "convert": "SRC DST --to",
+}
+
+
+def options_class(verb: str) -> type:
+    return import_module(f"triptych.cli.{VERBS[tuple(verb.split())].module}").Options
+
+
+def run_python(code: str) -> str:
+    """What a fresh interpreter prints; it fails if that interpreter does."""
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+
+
+# -- names --------------------------------------------------------------------------------------
+
+
+def test_verbs_are_these() -> None:
+    assert {" ".join(words) for words in VERBS} == set(OPTIONS)
+
+
+@pytest.mark.parametrize("verb", OPTIONS)
+def test_options_are_these(verb: str) -> None:
+    assert [option.flag for option in options_of(options_class(verb))] == OPTIONS[verb].split()
+
+
+@pytest.mark.parametrize("verb", OPTIONS)
+def test_help_explains_every_option(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*verb.split(), "--help"]) == 0
+    text = capsys.readouterr().out
+    for option in options_of(options_class(verb)):
+        assert option.flag in text
+        assert option.doc, option.flag
+
+
+def test_search_options_are_those_of_the_translator() -> None:
+    translator = set(TranslateOptions.__dataclass_fields__)
+    assert {f.strip("-").replace("-", "_") for f in SEARCH.split()} <= translator
+    assert translator - {f.strip("-").replace("-", "_") for f in SEARCH.split()} == {
+        "n_best",
+        "alignments",
+    }
+
+
+def test_presets_named_early_are_those_there_are() -> None:
+    assert set(PRESETS) == set(TRANSLATION_PRESETS)
+
+
+def test_command_lines_in_the_docs_parse() -> None:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    lines = [(page, line) for page in pages if page.exists() for line in command_lines(page)]
+    for page, line in lines:
+        words = shlex.split(line, comments=True)[1:]
+        words = words[: next((i for i, w in enumerate(words) if w in "|<>&&;"), len(words))]
+        verb = next((words[:n] for n in (2, 1) if tuple(words[:n]) in VERBS), None)
+        if words and words[0] in ("--help", "--version"):
+            continue
+        assert verb is not None, f"{page}: {line}"
+        if "--help" not in words:
+            parse_options(options_class(" ".join(verb)), words[len(verb) :], line, "")
+
+
+def command_lines(page: Path) -> list[str]:
+    blocks = re.findall(r"^```(?:bash|sh|console)\n(.*?)^```", page.read_text(), re.M | re.S)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    lines = [line.strip().removeprefix("$ ") for line in lines]
+    return [line for line in lines if line.startswith("triptych ")]
+
+
+# -- start --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["train", "translation", "--help"], ["translate", "--help"],
+     ["translate", "x", "--beam-sise", "4"], ["nonsense"]],
+)  # fmt: skip
+def test_help_and_wrong_usage_load_no_torch(words: list[str]) -> None:
+    code = f"import sys; from triptych.cli.main import main; main({words!r})\n"
+    heavy = "[m for m in ('torch', 'numpy', 'rich', 'tokenizers') if m in sys.modules]"
+    assert run_python(code + f"print('heavy', {heavy})").splitlines()[-1] == "heavy []"
+
+
+def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("triptych 0.")
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"\n  {verb} " in text for verb in OPTIONS)
+    assert main([]) == 2
+    assert "train translation" in capsys.readouterr().err
+
+
+# -- parsing ------------------------------------------------------------------------------------
+
+DATA = ["--source", "a", "b", "--target", "c", "--target", "d", "--valid-source", "e", "--out", "r"]
+
+
+def parse_run(*words: str) -> TranslationRun:
+    run = parse_options(options_class("train translation"), [*DATA, *words], "t", "").run
+    assert isinstance(run, TranslationRun)
+    return run
+
+
+def test_several_files_together_or_one_by_one() -> None:
+    assert parse_run().data.source == ("a", "b")
+    assert parse_run().data.target == ("c", "d")
+
+
+def test_values_have_their_types() -> None:
+    run = parse_run("--learning-rate", "1e-3", "--warmup=7", "--compile", "--from", "m")
+    assert (run.optimizer.learning_rate, run.optimizer.warmup) == (0.001, 7)
+    assert run.training.compile is True
+    assert run.model.start_from == "m"
+    assert parse_run("--learning-rate", "none").optimizer.learning_rate is None
+
+
+def test_command_line_wins_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text("[optimizer]\nwarmup = 5\neps = 1e-8\n[training]\ncompile = true\n")
+    run = parse_run("--config", str(file), "--warmup", "6", "--no-compile")
+    assert (run.optimizer.warmup, run.optimizer.eps, run.training.compile) == (6, 1e-8, False)
+    assert run.training.seed == 1
+
+
+def test_the_file_may_hold_what_is_needed(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text('[data]\nsource = ["s"]\nvalid_source = ["v"]\n')
+    words = ["--config", str(file), "--out", "r"]
+    run = parse_options(options_class("train translation"), words, "t", "").run
+    assert run.data.source == ("s",)
+
+
+def test_needed_options_are_named() -> None:
+    with pytest.raises(UsageError, match="t needs --out, --source and --valid-source"):
+        parse_options(options_class("train translation"), [], "t", "")
+
+
+# -- bad input ----------------------------------------------------------------------------------
+
+PAIRS = [(f"the {a} {n} sleeps .", f"{n} schläft {a} .") for a in ("old", "red", "big")
+         for n in ("man", "dog", "cat", "bird", "boy", "girl")]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model of random weights, text files good and bad."""
+    folder = tmp_path_factory.mktemp("cli")
+    sources, targets = zip(*PAIRS, strict=True)
+    (folder / "s.txt").write_text("\n".join(sources) + "\n")
+    (folder / "t.txt").write_text("\n".join(targets) + "\n")
+    (folder / "pairs.tsv").write_text("".join(f"{s}\t{t}\n" for s, t in PAIRS))
+    (folder / "short.txt").write_text("one line\n")
+    (folder / "empty.txt").write_text("")
+    (folder / "one.tsv").write_text("one column\n" * 3)
+    (folder / "bad8.txt").write_bytes(b"fine\n\xff\n")
+    (folder / "long.txt").write_text("fine\n" + "the big man " * 9000 + "\n")
+    (folder / "bad.toml").write_text("[optimizer]\nlearning_rat = 0.1\n")
+    (folder / "nomodel").mkdir()
+    tokenizer = JointBpe.train([*sources, *targets], 290)
+    torch.manual_seed(1)
+    config = EncoderDecoderConfig(
+        vocab_size=tokenizer.vocab_size, d_model=16, d_ff=16, n_heads=2, n_encoder_layers=1,
+        n_decoder_layers=1, max_seq_len=64, pad_id=tokenizer.pad_id, eos_id=tokenizer.eos_id,
+        start_id=tokenizer.pad_id,
+    )  # fmt: skip
+    extras = {"target_language": "de"}
+    checkpoint.save_folder(folder / "model", EncoderDecoder(config), tokenizer, extras=extras)
+    return folder
+
+
+TRAIN = "train translation --valid-source s.txt --valid-target t.txt --preset tiny --out run"
+OK = f"{TRAIN} --source s.txt --target t.txt"
+
+BAD = [
+    ("train", 2, "needs one of translation"),
+    ("trian", 2, "did you mean train?"),
+    ("train translaton", 2, "did you mean translation?"),
+    ("--halp", 2, "did you mean --help?"),
+    ("translate", 2, "needs MODEL"),
+    ("translate model more", 2, "no use for 'more'"),
+    ("translate model --beam-sise 4", 2, "did you mean --beam-size?"),
+    ("translate model --input", 2, "--input: expected one argument"),
+    ("translate model --beam-size four", 2, "--beam-size is 'four'; it should be a whole number"),
+    ("translate model --beam-size 0", 2, "beam_size is 0"),
+    ("translate model --input s.txt --n-best 5", 2, "n_best is 5"),
+    ("translate model --n-best 2 --alignments", 2, "--json"),
+    ("translate model --length-penalty long", 2, "one of 'gnmt', 'length', 'none'"),
+    ("translate model --threads 0", 2, "--threads is 0; it must be at least 1"),
+    ("translate model --device gpu", 2, "--device gpu names no device"),
+    ("translate model --input no.txt", 3, "there is no file no.txt"),
+    ("translate model --input nomodel", 3, "nomodel is a folder"),
+    ("translate model --input bad8.txt", 3, "bad8.txt:2: byte 0"),
+    ("translate model --input long.txt", 3, "long.txt:2: 81,001 tokens"),
+    ("translate no --input s.txt", 3, "no model folder at no"),
+    ("translate nomodel --input s.txt", 3, "no config.json"),
+    ("score model --source s.txt --target short.txt", 3, "s.txt has 18 lines but short.txt has 1"),
+    ("score model --source s.txt", 2, "needs --target"),
+    ("evaluate translation model", 2, "--data"),
+    ("evaluate translation model --data one.tsv", 3, "one.tsv:1: one column"),
+    ("evaluate translation model --source s.txt --target empty.txt", 3, "empty.txt is empty"),
+    ("evaluate translation model --data pairs.tsv --against short.txt", 3, "1 lines in short.txt"),
+    ("evaluate translation model --data pairs.tsv --language xx", 2, "'xx'"),
+    ("tokenizer train --text no.txt --out tok", 3, "there is no file no.txt"),
+    ("tokenizer train --text empty.txt --out tok", 3, "empty"),
+    ("tokenizer train --text s.txt --vocab-size 5 --out tok", 2, "vocabulary of 5"),
+    ("tokenizer show nomodel hello", 3, "nomodel holds no tokenizer"),
+    ("convert model out --to gguf", 2, "decoder-only"),
+    ("convert model out --to onnx", 2, "one of 'huggingface', 'gguf'"),
+    ("convert model model --to huggingface", 2, "model is the model itself"),
+    (f"{TRAIN} --source no.txt --target t.txt", 3, "there is no file no.txt"),
+    (f"{TRAIN} --source empty.txt --target empty.txt", 3, "empty.txt is empty"),
+    (f"{TRAIN} --source s.txt --target short.txt", 3, "s.txt has 18 lines but short.txt has 1"),
+    (f"{TRAIN} --source one.tsv", 3, "no training pair is left of 3 in one.tsv"),
+    (f"{OK} --config bad.toml", 2, "bad.toml:2: optimizer.learning_rat"),
+    (f"{OK} --config no.toml", 2, "cannot read no.toml"),
+    (f"{OK} --learning-rat 0.1", 2, "did you mean --learning-rate?"),
+    (f"{OK} --learning-rate 3", 2, "--learning-rate: learning_rate is 3"),
+    (f"{OK} --select blue", 2, "select is 'blue'"),
+    (f"{OK} --preset tinny", 2, "preset is 'tinny'"),
+    (f"{OK} --from nomodel", 3, "nomodel"),
+    (f"{OK} --source pairs.tsv", 2, "2 source files and 1 target files"),
+    (f"{TRAIN} --source -", 2, "give a file instead of '-'"),
+]
+
+
+@pytest.mark.parametrize(("line", "status", "words"), BAD, ids=[row[0][:60] for row in BAD])
+def test_bad_input_gets_one_sentence(
+    line: str, status: int, words: str, folder: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(folder)
+    assert main(line.split()) == status
+    out, err = capsys.readouterr()
+    errors = [row for row in err.splitlines() if not row.startswith("note: ")]
+    assert len(errors) == 1, err
+    assert errors[0].startswith("error: ")
+    assert words in errors[0]
+    assert "Traceback" not in err
+    assert out == ""
+    assert not (folder / "run" / "checkpoints").exists()
+
+
+def test_gpu_that_is_not_there(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert main(["translate", str(folder / "model"), "--device", "cuda"]) == 5
+    assert "give --device cpu" in capsys.readouterr().err
+
+
+def test_lock_taken(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    with FolderLock(folder / "locked"):
+        assert main([*OK.replace("--out run", "--out locked").split()]) == 5
+    assert f"process {os.getpid()}" in capsys.readouterr().err
+
+
+def test_run_of_another_configuration(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    run = folder / "other"
+    line = OK.replace("--out run", "--out other")
+    assert main([*line.split(), "--vocab-size", "99999"]) == 3
+    assert main([*line.split(), "--vocab-size", "99998"]) == 3  # nothing trained: nothing to lose
+    assert "99998" in (run / "run.toml").read_text()
+    (run / "checkpoints" / "step-000010").mkdir(parents=True)
+    assert main([*line.split(), "--vocab-size", "300"]) == 2
+    assert "data.vocab_size: 99998 there, 300 here" in capsys.readouterr().err
+
+
+def test_run_folder_in_place_of_a_model(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.toml").write_text("")
+    (tmp_path / "best").mkdir()
+    assert main(["translate", str(tmp_path), "--input", str(folder / "s.txt")]) == 3
+    assert f"its best model is {tmp_path / 'best'}" in capsys.readouterr().err
+
+
+# -- statuses that no mistake of the user's gives ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (MemoryError(), 5, "not enough memory"),
+        (RuntimeError("CUDA out of memory."), 5, "--batch-tokens"),
+        (OSError(28, "No space left on device"), 5, "No space left"),
+        (ZeroDivisionError("division by zero"), 1, "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_what_goes_wrong_elsewhere(
+    error: BaseException, status: int, words: str, folder: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("triptych.recipes.load.load", fail)
+    assert main(["translate", "model"]) == status
+    err = capsys.readouterr().err
+    assert words in err
+    assert "Traceback" not in err
+    assert main(["translate", "model", "--traceback"]) == status
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_sigterm_outside_of_training(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "triptych.recipes.load.load", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)
+    )
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["translate", "model"]) == 75
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(
+    ("stopped_by", "status"),
+    [("max_updates", 0), ("patience", 0), ("SIGTERM", 75), ("SIGINT", 130)],
+)
+def test_how_training_ended(
+    stopped_by: str, status: int, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    outcome = Outcome(updates=700, best=41.5, best_update=500, stopped_by=stopped_by)
+    monkeypatch.setattr(
+        "triptych.recipes.train_translation.train_translation", lambda *_, **__: outcome
+    )
+    assert main(OK.split()) == status
+    text = capsys.readouterr().out
+    assert "run/best (bleu 41.500 on the validation set, at update 500)" in text
+    assert "triptych translate run/best --input FILE" in text
+    assert ("the same command goes on" in text) == bool(status)
+    assert main([*OK.split(), "--json"]) == status
+    found = json.loads(capsys.readouterr().out)
+    assert (found["model"], found["stopped_by"]) == ("run/best", stopped_by)
+    assert found["select"] in METRICS
+
+
+# -- output -------------------------------------------------------------------------------------
+
+
+def test_line_forms(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "two.txt").write_text("the big man sleeps .\n\n")
+    base = ["translate", "model", "--input", "two.txt", "--max-new-tokens", "4", "--quiet"]
+
+    def lines(*words: str) -> list[str]:
+        assert main([*base, *words]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    assert len(lines()) == 2
+    assert lines()[1] == ""
+    assert [line.count(" ||| ") for line in lines("--alignments")] == [1, 1]
+    n_best = lines("--n-best", "3")
+    assert {line.split(" ||| ")[0] for line in n_best} == {"0", "1"}
+    scores = [float(line.split(" ||| ")[2]) for line in n_best[:-1]]
+    assert scores == sorted(scores, reverse=True)
+    rows = [json.loads(line) for line in lines("--json", "--alignments", "--n-best", "2")]
+    assert rows[0]["text"] == lines()[0]
+    assert isinstance(rows[0]["alignment"], str)
+    assert len(rows[0]["n_best"]) == 2
+
+
+def test_evaluate_json_keys_are_documented(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    line = "evaluate translation model --data pairs.tsv --max-new-tokens 4 --beam-size 1 --quiet"
+    assert main([*line.split(), "--json", "--against", "t.txt", "--output", "o.txt"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["n"] == len(PAIRS) == len((folder / "o.txt").read_text().splitlines())
+    assert found["against"]["bleu"]["baseline"] == pytest.approx(100)
+    page = (ROOT / "docs" / "evaluate.md").read_text()
+    for key in [*found, *found["against"], *found["against"]["bleu"]]:
+        assert f"`{key}`" in page, key
+
+
+def test_score_gives_a_line_a_pair(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    line = "score model --source s.txt --target t.txt --quiet"
+    assert main(line.split()) == 0
+    plain = [float(row) for row in capsys.readouterr().out.splitlines()]
+    assert len(plain) == len(PAIRS)
+    assert all(value < 0 for value in plain)
+    assert main([*line.split(), "--json"]) == 0
+    rows = [json.loads(row) for row in capsys.readouterr().out.splitlines()]
+    assert [row["log_prob"] for row in rows] == plain
+    assert sum(rows[0]["token_log_probs"]) == pytest.approx(plain[0])
+
+
+def test_tokenizer_show(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tokenizer", "show", str(folder / "model"), "the big man", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert "".join(row["characters"] for row in rows).replace(" ", "") == "thebigman"
+
+
+def test_closed_pipe_is_quiet(folder: Path) -> None:
+    command = f"{sys.executable} -m triptych.cli.main tokenizer show {folder / 'model'}"
+    text = "x" * 40_000
+    done = subprocess.run(
+        ["bash", "-c", f"{command} {text} | head -1; echo ${{PIPESTATUS[0]}}"],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[1] == "0"
+
+
+def test_no_color(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    main(["nonsense"])
+    assert capsys.readouterr().err.startswith("\x1b[")
+    monkeypatch.setenv("NO_COLOR", "1")
+    main(["nonsense"])
+    assert capsys.readouterr().err.startswith("error: ")
