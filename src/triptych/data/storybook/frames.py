@@ -97,14 +97,14 @@ ENCOUNTERS = (
 EVENTS = (
     Frame(
         "simple",
-        6,
+        5,
         "{time} {hero} {verb.past} {topic.the} {manner} .",
         "{time} {verb.fin} {hero} {topic.the/verb.direct} {manner} {topic.the/verb.prep} "
         "{verb.rest} .",
     ),
     Frame(
         "modal",
-        6,
+        5,
         "{hero} {modal} {verb.to} {topic.the} {when} .",
         "{hero} {modal} {topic.the/verb.direct} {when} {topic.the/verb.prep} {verb.inf} .",
     ),
@@ -116,13 +116,13 @@ EVENTS = (
     ),
     Frame(
         "perfect",
-        7,
+        9,
         "{hero} had/verb.h {often} {verb.pp} {topic.the} .",
         "{hero} {verb.aux} {topic.the/verb.direct} {often} {topic.the/verb.prep} {verb.pp} .",
     ),
     Frame(
         "question",
-        5,
+        7,
         "why/w had/verb.h {name} {verb.pp} {topic.the} ?",
         "warum/w {verb.aux} {name} {topic.the/verb} {verb.pp} ?",
     ),
@@ -142,9 +142,16 @@ EVENTS = (
     ),
     Frame(
         "when",
-        6,
+        4,
         "when/a {name} {verb.past} {topic.the} ,/c {kin} {reaction} .",
         "als/a {name} {topic.the/verb} {verb.final} ,/c {reaction.fin} {kin.nom} {reaction.rest} .",
+    ),
+    Frame(
+        "after",
+        7,
+        "after/a {name} had/verb.h {verb.pp} {topic.the} ,/c {kin} {reaction} .",
+        "nachdem/a {name} {topic.the/verb} {verb.pp} {verb.aux} ,/c {reaction.fin} {kin.nom} "
+        "{reaction.rest} .",
     ),
     Frame(
         "while",
@@ -161,7 +168,7 @@ EVENTS = (
     ),
     Frame(
         "passive",
-        6,
+        8,
         "{topic.the} was/w {passive.pp} by/b {kin} .",
         "{topic.the nom} wurde/w von/b {kin.dat} {passive.pp} .",
     ),

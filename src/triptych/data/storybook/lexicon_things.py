@@ -113,18 +113,18 @@ CONTAINER = semantic_class(
 CLOTHING = semantic_class(
     "clothing",
     nouns="""
-        bow              | Schleife f
-        crown            | Krone f
-        hat hats         | Hut Hüte m
-        coat coats       | Mantel Mäntel m
-        scarf scarves    | Schal Schals m
-        dress dresses    | Kleid Kleider n
-        shirt shirts     | Hemd Hemden n
-        glove gloves     | Handschuh Handschuhe m
-        skirt skirts     | Rock Röcke m
-        jacket jackets   | Jacke Jacken f
-        belt             | Gürtel m
-        cap              | Mütze f
+        bow    | Schleife f
+        crown  | Krone f
+        hat    | Hut m
+        coat   | Mantel m
+        scarf  | Schal m
+        dress  | Kleid n
+        shirt  | Hemd n
+        glove  | Handschuh m
+        skirt  | Rock m
+        jacket | Jacke f
+        belt   | Gürtel m
+        cap    | Mütze f
     """,
     adjectives="""
         elegant   | elegant

@@ -8,6 +8,7 @@ to the slot that its word fills, so the `v` of two verbs never meet; `slot.tag` 
 another slot, `^tag` one of the verb that governs the word.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 PUNCTUATION = frozenset(".,?!")
@@ -21,6 +22,7 @@ class TaggedWord(NamedTuple):
     possible: tuple[str, ...]
 
 
+@cache
 def read_word(written: str) -> TaggedWord:
     """Read `word`, `word/tag`, `word/tag,tag?`."""
     text, _, tags = written.partition("/")

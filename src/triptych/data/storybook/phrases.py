@@ -116,7 +116,8 @@ def noun_phrase(noun: Noun, adjective: Adjective | None, plural: bool = False) -
             head = f"{german.adjective(adjective.stem, kind, gender, case)}/a {head}"
         return f"{article(kind, governed, gender, case)} {head}"
 
-    shape = ("noun phrase", adjective is None, len(english_noun.split()))
+    contracts = gender in "mn"  # von dem is one word, vom; von der is two
+    shape = ("noun phrase", adjective is None, len(english_noun.split()), contracts)
     return Item(english.__getitem__, german_form, shape, noun=noun, gender=gender)
 
 

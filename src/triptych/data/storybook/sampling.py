@@ -15,28 +15,29 @@ from triptych.data.storybook.patterns import Pattern, compile_frames
 from triptych.data.storybook.records import Story, StorySentence, WordSense
 from triptych.errors import UsageError
 
-Draw = tuple[Pattern, float]  # a pattern with the log-probability of taking it at its place
-
-
-class Stages:
-    """The patterns at each place of a story, in lots: a frame of weight 2 has two of them."""
-
-    def __init__(self) -> None:
-        self.opening = self.lots(frames.OPENINGS)
-        self.encounter = self.lots(frames.ENCOUNTERS)
-        self.middle = self.lots(frames.MIDDLES)
-        self.ending = self.lots(frames.ENDINGS)
-
-    @staticmethod
-    def lots(stage: Sequence[frames.Frame]) -> list[Pattern]:
-        """Each pattern as often as its weight says."""
-        return [pattern for pattern, weight in compile_frames(stage) for _ in range(weight)]
+STAGES = {
+    "opening": frames.OPENINGS,
+    "encounter": frames.ENCOUNTERS,
+    "middle": frames.MIDDLES,
+    "ending": frames.ENDINGS,
+}
 
 
 @cache
-def stages() -> Stages:
-    """The compiled frames, once a process."""
-    return Stages()
+def stage_patterns(stage: str) -> tuple[tuple[Pattern, int], ...]:
+    """The compiled frames of a stage with their weights, once a process."""
+    return tuple(compile_frames(STAGES[stage]))
+
+
+def distinct_patterns(stage: str) -> list[Pattern]:
+    """Each pattern of a stage once."""
+    return [pattern for pattern, _ in stage_patterns(stage)]
+
+
+@cache
+def lots(stage: str) -> list[Pattern]:
+    """Each pattern as often as its weight says: drawing one is one multiplication."""
+    return [pattern for pattern, weight in stage_patterns(stage) for _ in range(weight)]
 
 
 def stories(seed: int, count: int | None = None) -> Iterator[Story]:
@@ -54,29 +55,29 @@ def stories(seed: int, count: int | None = None) -> Iterator[Story]:
 def draw_story(uniform: Callable[[], float]) -> Story:
     """One story from a source of numbers in [0, 1)."""
     pools = dict(start())
-    by_stage = stages()
     sentences = [
-        draw_sentence(by_stage.opening, pools, uniform, 0.0),
-        draw_sentence(by_stage.encounter, pools, uniform, 0.0),
+        draw_sentence(lots("opening"), pools, uniform, 0.0),
+        draw_sentence(lots("encounter"), pools, uniform, 0.0),
     ]
     for chance in CONTINUE:
         more = uniform() < chance
-        stage = by_stage.middle if more else by_stage.ending
         decision = math.log(chance if more else 1.0 - chance)
-        sentences.append(draw_sentence(stage, pools, uniform, decision))
+        sentences.append(
+            draw_sentence(lots("middle" if more else "ending"), pools, uniform, decision)
+        )
         if not more:
             break
     return Story(tuple(sentences), math.fsum([sentence.log_prob for sentence in sentences]))
 
 
 def draw_sentence(
-    stage: Sequence[Pattern],
+    patterns: Sequence[Pattern],
     pools: dict[str, Pool],
     uniform: Callable[[], float],
     log_prob: float,
 ) -> StorySentence:
     """Draw a pattern and its items, which may change `pools`; `log_prob` is what led here."""
-    pattern = stage[int(uniform() * len(stage))]
+    pattern = patterns[int(uniform() * len(patterns))]
     log_prob += pattern.log_prob
     items = [pattern.literals] * len(pattern.outline.slots)
     for number, slot in pattern.draw_order:
