@@ -216,6 +216,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "bad8.txt").write_bytes(b"fine\n\xff\n")
     (folder / "long.txt").write_text("fine\n" + "the big man " * 9000 + "\n")
     (folder / "bad.toml").write_text("[optimizer]\nlearning_rat = 0.1\n")
+    (folder / "good.toml").write_text("[optimizer]\nlearning_rate = 0.1\n")
     (folder / "nomodel").mkdir()
     tokenizer = JointBpe.train([*sources, *targets], 290)
     torch.manual_seed(1)
@@ -273,6 +274,7 @@ BAD = [
     (f"{TRAIN} --source s.txt --target short.txt", 3, "s.txt has 18 lines but short.txt has 1"),
     (f"{TRAIN} --source one.tsv", 3, "no training pair is left of 3 in one.tsv"),
     (f"{OK} --config bad.toml", 2, "bad.toml:2: optimizer.learning_rat"),
+    (f"{OK} --config good.toml --learning-rate 3", 2, "error: --learning-rate: learning_rate is"),
     (f"{OK} --config no.toml", 2, "cannot read no.toml"),
     (f"{OK} --learning-rat 0.1", 2, "did you mean --learning-rate?"),
     (f"{OK} --learning-rate 3", 2, "--learning-rate: learning_rate is 3"),
