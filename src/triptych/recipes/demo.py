@@ -1,0 +1,155 @@
+"""The demo: from nothing to a translator in a few minutes, on a corpus whose answers are known."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from triptych import checkpoint
+from triptych.data.storybook import Split, StorySentence, translation_split
+from triptych.evaluation.alignment import AlignmentScore, alignment_error_rate
+from triptych.evaluation.senses import SenseScore, sense_accuracy
+from triptych.evaluation.translation import TranslationScores, score_translations
+from triptych.files.atomic import write_file
+from triptych.recipes.story_gold import gold_alignment, sense_cases
+from triptych.recipes.train_translation import train_translation
+from triptych.recipes.translation import Translation
+from triptych.recipes.translation_run import TranslationData, TranslationModel, TranslationRun
+from triptych.recipes.translator import Translator
+from triptych.recipes.word_alignment import AlignmentHead, align_pairs, choose_alignment_head
+from triptych.training.settings import OptimizerSettings, TrainingSettings
+
+
+@dataclass(frozen=True)
+class DemoSize:
+    """How much the demo does."""
+
+    n_train: int
+    n_test: int
+    max_updates: int
+    warmup: int
+
+
+FULL = DemoSize(n_train=12_000, n_test=500, max_updates=1200, warmup=300)
+QUICK = DemoSize(n_train=4_000, n_test=200, max_updates=300, warmup=100)
+
+
+@dataclass(frozen=True)
+class TranslationDemo:
+    """What the first panel found."""
+
+    run: Path
+    model: Path
+    seconds: float
+    split: Split
+    translator: Translator
+    translations: list[Translation]
+    scores: TranslationScores
+    senses: SenseScore
+    alignment: AlignmentScore
+    head: AlignmentHead
+
+    @property
+    def wrong_senses(self) -> frozenset[int]:
+        """Test sentences with an ambiguous word translated in another sense."""
+        return frozenset(line for line, _ in self.senses.wrong)
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures with fixed keys."""
+        return {
+            "seconds": round(self.seconds, 1),
+            **self.scores.to_json(),
+            "senses": self.senses.to_json(),
+            "alignment_error_rate": self.alignment.aer,
+            "alignment_head": [self.head.layer, self.head.head, self.head.rows],
+        }
+
+
+def translation_panel(
+    out: Path, size: DemoSize, seed: int = 1, device: str = "cpu"
+) -> TranslationDemo:
+    """Train on storybook, translate sentences that it has never seen, and mark its work."""
+    began = time.monotonic()
+    split = translation_split(seed=seed, n_train=size.n_train, n_valid=300, n_test=size.n_test)
+    data = out / "data"
+    for name, sentences in (("train", split.train), ("valid", split.valid), ("test", split.test)):
+        write_file(data / f"{name}.en", "".join(s.english + "\n" for s in sentences))
+        write_file(data / f"{name}.de", "".join(s.german + "\n" for s in sentences))
+    train_translation(demo_run(data, size, seed), out / "run", device=device)
+    seconds = time.monotonic() - began
+
+    best = checkpoint.load_folder(out / "run" / "best")
+    head, _ = choose_alignment_head(
+        best.model,
+        best.tokenizer,
+        [s.english for s in split.valid],
+        [s.german for s in split.valid],
+        [gold_alignment(s) for s in split.valid],
+    )
+    extras = {**best.extras, "alignment_head": vars(head)}
+    checkpoint.save_folder(out / "model", best.model, best.tokenizer, extras=extras, card=CARD)
+
+    translator = Translator(best.model, best.tokenizer, alignment_head=head)
+    english = [s.english for s in split.test]
+    translations = translator.translate(english, beam_size=4, alignments=True)
+    texts = [t.text for t in translations]
+    return TranslationDemo(
+        run=out / "run",
+        model=out / "model",
+        seconds=seconds,
+        split=split,
+        translator=translator,
+        translations=translations,
+        scores=score_translations(texts, [s.german for s in split.test], "de"),
+        senses=sense_accuracy([sense_cases(s) for s in split.test], texts),
+        alignment=forced_alignment_score(translator, split.test),
+        head=head,
+    )
+
+
+def demo_run(data: Path, size: DemoSize, seed: int) -> TranslationRun:
+    """The run of the first panel: the published Multi30k shape on a small vocabulary."""
+    return TranslationRun(
+        data=TranslationData(
+            source=(str(data / "train.en"),),
+            target=(str(data / "train.de"),),
+            valid_source=(str(data / "valid.en"),),
+            valid_target=(str(data / "valid.de"),),
+            vocab_size=1500,
+            batch_tokens=2048,
+        ),
+        model=TranslationModel(preset="tiny", dropout=0.1),
+        optimizer=OptimizerSettings(
+            learning_rate=4e-3, warmup=size.warmup, schedule="linear", clip_norm=1.0
+        ),
+        training=TrainingSettings(
+            max_updates=size.max_updates,
+            precision="bf16",
+            validate_every=max(1, size.max_updates // 6),
+            average=1,
+            seed=seed,
+        ),
+    )
+
+
+def forced_alignment_score(
+    translator: Translator, sentences: Sequence[StorySentence]
+) -> AlignmentScore:
+    """Alignment error rate between each sentence and its reference translation."""
+    found = align_pairs(
+        translator.module,
+        translator.tokenizer,
+        [s.english for s in sentences],
+        [s.german for s in sentences],
+        translator.alignment_head,
+    )
+    links = [frozenset(alignment.links) for alignment in found]
+    return alignment_error_rate(links, [gold_alignment(s) for s in sentences])
+
+
+CARD = """# A translator of stories
+
+Trained by `triptych demo` on storybook, English to German. It knows the words of storybook's
+grammar and no others.
+"""

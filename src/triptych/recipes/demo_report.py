@@ -1,0 +1,168 @@
+"""The demo's report: one HTML file with the curve, the heads, the alignment and the samples."""
+
+from pathlib import Path
+
+from triptych.data.storybook import StorySentence
+from triptych.inspection.attention_plots import alignment_matrix, heads_grid
+from triptych.recipes.demo import TranslationDemo
+from triptych.recipes.report import (
+    Sample,
+    Score,
+    Section,
+    commands,
+    facts,
+    figure,
+    paragraph,
+    samples_table,
+    scores,
+    write_report,
+)
+from triptych.recipes.run_curves import curves
+from triptych.recipes.story_gold import gold_alignment, sense_cases
+from triptych.recipes.translation import Translation
+from triptych.recipes.word_alignment import align_pairs, cross_attentions
+
+N_SAMPLES = 12
+
+
+def write_demo_report(panel: TranslationDemo, path: Path, next_commands: dict[str, str]) -> None:
+    """Write the report and, beside it, the alignment as a picture of its own."""
+    chosen = picture_sentence(panel)
+    picture = alignment_picture(panel, chosen, "png")
+    (path.parent / "alignment.png").write_bytes(picture)
+    sections = [
+        Section("Scores", _scores(panel)),
+        Section("Two senses of one word", _senses(panel)),
+        Section("Learning", figure(curves(panel.run), "Loss and BLEU over the updates.")),
+        Section("Alignment", _alignment(panel, chosen)),
+        Section("All heads", _heads(panel, chosen)),
+        Section("Translations", samples_table(_samples(panel))),
+        Section("Try next", commands(next_commands)),
+    ]
+    write_report(
+        path,
+        "A translator, trained just now",
+        "An encoder-decoder learned storybook's English and German from sentence pairs. Everything "
+        "below was measured on sentences that it has never seen.",
+        sections,
+    )
+
+
+def picture_sentence(panel: TranslationDemo) -> int:
+    """The test sentence to look into: translated right, aligned crosswise, of middle length."""
+
+    def crossings(sentence: StorySentence) -> int:
+        links = sorted(gold_alignment(sentence).sure)
+        return sum(a[1] > b[1] for i, a in enumerate(links) for b in links[i + 1 :])
+
+    right = [
+        i
+        for i, (sentence, found) in enumerate(
+            zip(panel.split.test, panel.translations, strict=True)
+        )
+        if found.text == sentence.german and 8 <= len(sentence.english.split()) <= 13
+    ]
+    return max(right, key=lambda i: crossings(panel.split.test[i]), default=0)
+
+
+def alignment_picture(panel: TranslationDemo, number: int, form: str) -> bytes:
+    """The chosen head's attention between the words of a pair, with the gold links framed."""
+    sentence = panel.split.test[number]
+    (found,) = align_pairs(
+        panel.translator.module,
+        panel.translator.tokenizer,
+        [sentence.english],
+        [sentence.german],
+        panel.head,
+    )
+    gold = gold_alignment(sentence)
+    return alignment_matrix(
+        found.weights,
+        sentence.english.split(),
+        sentence.german.split(),
+        found.links,
+        gold.sure,
+        gold.possible,
+        form="png" if form == "png" else "svg",
+    )
+
+
+def _scores(panel: TranslationDemo) -> str:
+    n = f"{panel.scores.n} held-out sentences"
+    items = [
+        Score(f"{panel.scores.bleu.bleu:.1f}", "BLEU", n),
+        Score(f"{panel.senses.accuracy:.1%}", "senses right", f"{panel.senses.n} ambiguous words"),
+        Score(f"{panel.alignment.aer:.1%}", "alignment error", "against the grammar's own links"),
+        Score(f"{panel.seconds:.0f} s", "training", "tokenizer and data included"),
+    ]
+    summary = {
+        "BLEU signature": panel.scores.bleu.signature,
+        "chrF": f"{panel.scores.chrf.chrf:.1f}",
+        "training pairs": f"{len(panel.split.train):,}",
+        "parameters": f"{sum(p.numel() for p in panel.translator.module.parameters()):,}",
+        "aligning head": f"layer {panel.head.layer}, head {panel.head.head}, chosen on the "
+        "validation sentences",
+    }
+    return scores(items) + facts(summary)
+
+
+def _senses(panel: TranslationDemo) -> str:
+    text = paragraph(
+        "The same English word, and a German one that depends on what stands around it. The cue "
+        "is in the same sentence; the model was told nothing about senses."
+    )
+    return text + samples_table([_sample(panel, i) for i in two_senses(panel)])
+
+
+def two_senses(panel: TranslationDemo, word: str = "bank") -> list[int]:
+    """A test sentence for each sense of a word."""
+    found: dict[str, int] = {}
+    for number, sentence in enumerate(panel.split.test):
+        for sense in sentence.senses:
+            if sense.word == word:
+                found.setdefault(sense.sense, number)
+    return list(found.values())
+
+
+def _alignment(panel: TranslationDemo, number: int) -> str:
+    caption = (
+        "One head of the cross-attention, read as a word alignment. Frames are the links that the "
+        "grammar knows: German moves its verbs, so they do not lie on the diagonal."
+    )
+    return figure(alignment_picture(panel, number, "svg"), caption)
+
+
+def _heads(panel: TranslationDemo, number: int) -> str:
+    sentence, tokenizer = panel.split.test[number], panel.translator.tokenizer
+    source = tokenizer.encode_source([sentence.english])[0]
+    target = tokenizer.encode_target([sentence.german])[0]
+    (weights,) = cross_attentions(panel.translator.module, [(source, target)])
+    picture = heads_grid(
+        weights,
+        tokenizer.source_tokens(source),
+        ["start", *tokenizer.target_tokens(target[:-1])],
+        chosen=(panel.head.layer, panel.head.head),
+    )
+    return figure(picture, "Every head of the decoder's cross-attention, layer by layer.")
+
+
+def _samples(panel: TranslationDemo) -> list[Sample]:
+    step = max(1, len(panel.split.test) // N_SAMPLES)
+    wrong = [i for i, t in enumerate(panel.translations) if t.text != panel.split.test[i].german]
+    shown = wrong[:3] + list(range(0, len(panel.split.test), step))
+    return [_sample(panel, i) for i in shown[:N_SAMPLES]]
+
+
+def _sample(panel: TranslationDemo, number: int) -> Sample:
+    sentence: StorySentence = panel.split.test[number]
+    output: Translation = panel.translations[number]
+    cases = sense_cases(sentence)
+    words = {case.word for case in cases}
+    return Sample(
+        source=sentence.english,
+        reference=sentence.german,
+        output=output.text,
+        right=tuple(words | {form for case in cases for form in case.gold}),
+        wrong=tuple({form for case in cases for form in case.other}),
+        is_right=(number not in panel.wrong_senses) if cases else None,
+    )
