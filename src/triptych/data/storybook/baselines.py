@@ -20,7 +20,9 @@ def dictionary_bleu(train: Sequence[StorySentence], test: Sequence[StorySentence
         for sentence in test
     ]
     references = [" ".join(sentence.german_words) for sentence in test]
-    lowercased = BLEU(tokenize="none", lowercase=True, force=True)  # case would cost the dictionary more
+    lowercased = BLEU(
+        tokenize="none", lowercase=True, force=True
+    )  # case would cost the dictionary more
     return float(lowercased.corpus_score(outputs, [references]).score)
 
 

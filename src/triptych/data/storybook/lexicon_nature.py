@@ -22,14 +22,12 @@ ANIMAL = semantic_class(
         hungry | hungrig
         shy    | scheu
         wild   | wild
-        tame   | zahm
     """,
     verbs="""
         feed fed fed              | füttern fütterte gefüttert
         stroke stroked stroked    | streicheln streichelte gestreichelt
         catch caught caught       | ein·fangen fing eingefangen
         free freed freed          | frei·lassen ließ freigelassen
-        frighten frightened frightened | erschrecken erschreckte erschreckt
     """,
     acts="""
         was/v? sleeping/v in/1 the/1? straw/2        | schlief/v | im/1 Stroh/2
@@ -58,14 +56,12 @@ PLANT = semantic_class(
         green    | grün
         mossy    | moosig
         withered | verwelkt
-        fragrant | duftend
     """,
     verbs="""
         water watered watered  | gießen goss gegossen
         cut:off cut cut        | ab·schneiden schnitt abgeschnitten
         burn burned burned     | verbrennen verbrannte verbrannt
         spray sprayed sprayed  | besprühen besprühte besprüht
-        sniff:at sniffed sniffed | schnuppern schnupperte geschnuppert | an dat
     """,
     acts="""
         was/v? growing/v beside/1 the/2 path/3       | wuchs/v | neben/1 dem/2 Weg/3
@@ -94,12 +90,10 @@ OUTDOORS = semantic_class(
         muddy   | schlammig
         foggy   | neblig
         flooded | überschwemmt
-        snowy   | verschneit
     """,
     verbs="""
         reach reached reached      | erreichen erreichte erreicht
         explore explored explored  | erkunden erkundete erkundet
-        photograph photographed photographed | fotografieren fotografierte fotografiert
         walk:around walked walked  | herum·gehen ging herumgegangen | um acc sein
         drive:past drove driven    | vorbei·fahren fuhr vorbeigefahren | an dat sein
     """,
@@ -129,7 +123,6 @@ BODY = semantic_class(
     adjectives="""
         swollen   | geschwollen
         injured   | verletzt
-        sensitive | empfindlich
         inflamed  | entzündet
     """,
     verbs="""
@@ -137,7 +130,6 @@ BODY = semantic_class(
         bandage bandaged bandaged  | verbinden verband verbunden
         treat treated treated      | behandeln behandelte behandelt
         rub rubbed rubbed          | reiben rieb gerieben
-        cool cooled cooled         | kühlen kühlte gekühlt
     """,
     acts="""
         was/v? hurting/v terribly/1        | schmerzte/v | furchtbar/1
@@ -166,14 +158,12 @@ FOOD = semantic_class(
         sweet     | süß
         delicious | köstlich
         sour      | sauer saur-
-        fresh     | frisch
     """,
     verbs="""
         eat:up ate eaten           | auf·essen aß aufgegessen
         taste tasted tasted        | probieren probierte probiert
         order ordered ordered      | bestellen bestellte bestellt
         prepare prepared prepared  | zu·bereiten bereitete zubereitet
-        share shared shared        | teilen teilte geteilt
     """,
     acts="""
         smelled/v of/1 cinnamon/2                   | roch/v | nach/1 Zimt/2

@@ -22,12 +22,10 @@ PERSON = semantic_class(
         polite  | höflich
         clever  | klug
         brave   | mutig
-        jealous | eifersüchtig
     """,
     verbs="""
         greet greeted greeted    | begrüßen begrüßte begrüßt
         invite invited invited   | ein·laden lud eingeladen
-        hug hugged hugged        | umarmen umarmte umarmt
         thank thanked thanked    | danken dankte gedankt | dat
         help helped helped       | helfen half geholfen | dat
     """,
@@ -57,14 +55,12 @@ INSTITUTION = semantic_class(
     adjectives="""
         private     | privat
         modern      | modern
-        influential | einflussreich
         respected   | angesehen
     """,
     verbs="""
         found founded founded         | gründen gründete gegründet
         lead led led                  | leiten leitete geleitet
         support supported supported   | unterstützen unterstützte unterstützt
-        advise advised advised        | beraten beriet beraten
         work:for worked worked        | arbeiten arbeitete gearbeitet | für acc
     """,
     acts="""
@@ -92,7 +88,6 @@ PAPER = semantic_class(
     """,
     adjectives="""
         secret    | geheim
-        official  | amtlich
         forged    | gefälscht
         important | wichtig
     """,
@@ -101,7 +96,6 @@ PAPER = semantic_class(
         destroy destroyed destroyed   | vernichten vernichtete vernichtet
         check checked checked         | überprüfen überprüfte überprüft
         hand:in handed handed         | ab·geben gab abgegeben
-        hide hid hidden               | verstecken versteckte versteckt
     """,
     acts="""
         was/v? lying/v on/1 the/2 desk/3     | lag/v | auf/1 dem/2 Schreibtisch/3
@@ -128,7 +122,6 @@ LANGUAGE = semantic_class(
     """,
     adjectives="""
         difficult | schwierig
-        unknown   | unbekannt
         simple    | einfach
         funny     | lustig
     """,
@@ -137,7 +130,6 @@ LANGUAGE = semantic_class(
         pronounce pronounced pronounced  | aus·sprechen sprach ausgesprochen
         forget forgot forgotten          | vergessen vergaß vergessen
         explain explained explained      | erklären erklärte erklärt
-        write:down wrote written         | auf·schreiben schrieb aufgeschrieben
     """,
     acts="""
         was/v? missing/v in/1 the/1? text/2     | fehlte/v | im/1 Text/2
@@ -166,12 +158,10 @@ SOUND = semantic_class(
         loud   | laut
         quiet  | leise leis-
         shrill | schrill
-        gloomy | düster
     """,
     verbs="""
         hear heard heard                   | hören hörte gehört
         record recorded recorded           | auf·nehmen nahm aufgenommen
-        ignore ignored ignored             | ignorieren ignorierte ignoriert
         recognize recognized recognized    | erkennen erkannte erkannt
         listen:to listened listened        | lauschen lauschte gelauscht | dat
     """,
@@ -202,11 +192,9 @@ EVENT = semantic_class(
         boring        | langweilig
         exciting      | aufregend
         unforgettable | unvergesslich
-        endless       | endlos
     """,
     verbs="""
         enjoy enjoyed enjoyed         | genießen genoss genossen
-        expect expected expected      | erwarten erwartete erwartet
         survive survived survived     | überleben überlebte überlebt
         wait:for waited waited        | warten wartete gewartet | auf acc
         dream:of dreamed dreamed      | träumen träumte geträumt | von dat

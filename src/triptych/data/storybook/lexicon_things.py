@@ -22,13 +22,11 @@ MACHINE = semantic_class(
         rusty  | rostig
         broken | kaputt
         oily   | ölig
-        bent   | verbogen
     """,
     verbs="""
         repair repaired repaired  | reparieren reparierte repariert
         oil oiled oiled           | ölen ölte geölt
         polish polished polished  | polieren polierte poliert
-        replace replaced replaced | ersetzen ersetzte ersetzt
         take:apart took taken     | auseinander·nehmen nahm auseinandergenommen
     """,
     acts="""
@@ -56,7 +54,6 @@ GEAR = semantic_class(
     """,
     adjectives="""
         light     | leicht
-        sturdy    | stabil
         dangerous | gefährlich
         handmade  | handgemacht
     """,
@@ -64,7 +61,6 @@ GEAR = semantic_class(
         swing swung swung        | schwingen schwang geschwungen
         pick:up picked picked    | auf·heben hob aufgehoben
         throw:away threw thrown  | weg·werfen warf weggeworfen
-        put:down put put         | hin·legen legte hingelegt
         lend lent lent           | verleihen verlieh verliehen
     """,
     acts="""
@@ -94,14 +90,12 @@ CONTAINER = semantic_class(
         empty  | leer
         full   | voll
         locked | verschlossen
-        heavy  | schwer
     """,
     verbs="""
         open opened opened        | auf·machen machte aufgemacht
         close closed closed       | zu·machen machte zugemacht
         fill filled filled        | füllen füllte gefüllt
         carry carried carried     | tragen trug getragen
-        unpack unpacked unpacked  | aus·packen packte ausgepackt
     """,
     acts="""
         was/v? standing/v in/1 the/2 corner/3      | stand/v | in/1 der/2 Ecke/3
@@ -129,14 +123,12 @@ CLOTHING = semantic_class(
     adjectives="""
         elegant   | elegant
         colorful  | bunt
-        knitted   | gestrickt
         expensive | teuer teur-
     """,
     verbs="""
         try:on tried tried    | an·probieren probierte anprobiert
         take:off took taken   | ab·legen legte abgelegt
         wash washed washed    | waschen wusch gewaschen
-        iron ironed ironed    | bügeln bügelte gebügelt
         sew sewed sewn        | nähen nähte genäht
     """,
     acts="""
@@ -165,14 +157,12 @@ POCKET = semantic_class(
     adjectives="""
         tiny   | winzig
         useful | nützlich
-        cheap  | billig
         stolen | gestohlen
     """,
     verbs="""
         lose lost lost           | verlieren verlor verloren
         look:for looked looked   | suchen suchte gesucht
         give:back gave given     | zurück·geben gab zurückgegeben
-        wrap:up wrapped wrapped  | ein·wickeln wickelte eingewickelt
         pocket pocketed pocketed | ein·stecken steckte eingesteckt
     """,
     acts="""

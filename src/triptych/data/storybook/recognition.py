@@ -8,13 +8,14 @@ text; the tests count the derivations.
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 
 from triptych.data.storybook.grammar import CONTINUE, start
 from triptych.data.storybook.items import Item, Pool
 from triptych.data.storybook.patterns import Pattern
-from triptych.data.storybook.sampling import distinct_patterns
+from triptych.data.storybook.records import StorySentence, tokenize
+from triptych.data.storybook.sampling import STAGES, distinct_patterns, realize
 
 SENTENCE = re.compile(r"[^.?!]+[.?!]")
 Cut = Mapping[tuple[int, str], str]  # (number of an item, form) -> its text in the sentence
@@ -93,11 +94,59 @@ def fillings(
     number, slot = pattern.draw_order[drawn]
     wanted = {form: text for (item, form), text in cut.items() if item == number}
     form, text = next(iter(wanted.items()))
-    for item, log_prob in by_text(pools[slot], form).get(text, ()):
+    for item, log_prob in by_text(pools.get(slot, ()), form).get(text, ()):
         if all(item.english[form] == text for form, text in wanted.items()):
             after = {**pools, **item.opens()} if item.opens else pools
             for items, rest, end in fillings(pattern, cut, after, drawn + 1):
                 yield (item, *items), log_prob + rest, end
+
+
+def readings(sentence: str) -> set[StorySentence]:
+    """What an English sentence alone can be in any story, probability left out (set to 0).
+
+    The German, the links and the senses are functions of the English: there is at most one.
+    """
+    return {
+        realize(pattern, in_outline_order(pattern, items), 0.0)
+        for pools in contexts(sentence)
+        for stage in STAGES
+        for pattern, items, _, _ in sentence_derivations(sentence, stage, pools)
+    }
+
+
+def in_outline_order(pattern: Pattern, drawn: Sequence[Item]) -> list[Item]:
+    """Items in the order of drawing, put where the outline wants them."""
+    items = [pattern.literals] * len(pattern.outline.slots)
+    for (number, _), item in zip(pattern.draw_order, drawn, strict=True):
+        items[number] = item
+    return items
+
+
+def contexts(sentence: str) -> Iterator[Mapping[str, Pool]]:
+    """The states that a story can be in before a sentence, as far as the sentence can tell."""
+    words = frozenset(tokenize(sentence))
+    heroes = [item for item, _ in start()["name"]]
+    named = [item for item in heroes if item.english[""].strip() in words]
+    homes = [pool for item, _ in start()["newhome"] if item.opens for pool in [item.opens()]]
+    home = {"home": list({entry[0]: entry for pools in homes for entry in pools["home"]}.values())}
+    for hero in named or (heroes[0], heroes[-1]):  # a woman and a man stand for all the others
+        assert hero.opens is not None
+        begun = {**start(), **hero.opens(), **home}
+        yield begun
+        for topic in named_topics(words):
+            yield {**begun, **topic()}
+
+
+def named_topics(words: frozenset[str]) -> Iterator[Callable[[], Mapping[str, Pool]]]:
+    """What the topics open whose name is among the words, and one that stands for all others."""
+    topics = {item.noun: item.opens for item, _ in start()["marked"] if item.noun and item.opens}
+    absent = True
+    for noun, pools in topics.items():
+        if words.issuperset(noun.english.split()):
+            yield pools
+        elif absent:
+            absent = False
+            yield pools
 
 
 _BY_TEXT: dict[tuple[int, str], tuple[Pool, dict[str, Pool]]] = {}
