@@ -19,7 +19,14 @@ from triptych.decoding.candidates import TokenRoles
 from triptych.decoding.forced import as_hypotheses, forced_log_probs
 from triptych.decoding.greedy import greedy_search
 from triptych.decoding.hypotheses import Hypothesis
+from triptych.evaluation.alignment import GoldAlignment, choose_head
 from triptych.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+from triptych.recipes.word_alignment import (
+    AlignmentHead,
+    align_words,
+    cross_attentions,
+    row_words,
+)
 
 EOS, ENDLESS, FIRST, V = 0, 1, 2, 24
 PAD = V - 1
@@ -217,3 +224,27 @@ def test_a_cached_step_is_a_full_recompute_after_any_reordering(model, sources):
             ids, valid, texts = ids[rows], valid[rows], texts[rows]
             new = torch.randint(0, PAD, (len(texts), 1), generator=generator)
             texts = torch.cat([texts, new], dim=1)
+
+
+def test_attention_finds_the_alignment_of_a_reversal(model, sources):
+    """Every token is a word; the gold link of target word t is source word n - 1 - t."""
+    pairs = [(source, [*source[-2::-1], EOS]) for source in sources if 3 <= len(source) <= 8]
+    words = [[*range(len(source) - 1), -1] for source, _ in pairs]
+    gold = [
+        GoldAlignment(frozenset((len(source) - 2 - t, t) for t in range(len(source) - 1)))
+        for source, _ in pairs
+    ]
+    weights = list(cross_attentions(model, pairs, batch_tokens=40))
+    errors = {}
+    for rows in ("read", "predicted"):
+        labels = [row_words(of_pair, rows) for of_pair in words]
+        choice = choose_head(weights, words, labels, gold)
+        errors[rows] = choice.aer
+        head = AlignmentHead(choice.layer, choice.head, rows)
+        for of_pair, attention, (source, _) in zip(words, weights, pairs, strict=True):
+            found = align_words(attention, of_pair, of_pair, head)
+            assert len(found.links) == len(source) - 1
+            assert found.weights.shape == (len(source) - 1, len(source) - 1)
+    # In a reversal a word just read says nothing of where to look; the place of the next one does.
+    assert errors["predicted"] < 0.4
+    assert errors["read"] > 0.5
