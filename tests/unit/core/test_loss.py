@@ -103,10 +103,10 @@ def test_under_bf16_autocast_the_chunked_twin_stays_near_float32(banned):
     expected.smoothed.backward()
     found.smoothed.backward()
     assert found.smoothed.item() == pytest.approx(expected.smoothed.item(), rel=0.01)
-    assert found.smoothed.item() != expected.smoothed.item()  # so it did run in bf16
     for a, b in zip(slow[:2], fast[:2], strict=True):
         assert b.grad.dtype == torch.float32
-        assert (a.grad - b.grad).norm() <= 0.02 * a.grad.norm()
+        distance = (a.grad - b.grad).norm() / a.grad.norm()
+        assert 1e-4 < distance <= 0.02  # so it did run in bf16
 
 
 def test_huge_logits_do_not_overflow():

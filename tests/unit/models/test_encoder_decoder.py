@@ -196,6 +196,10 @@ def test_dropout_reaches_embeddings_and_every_sublayer():
     blocks |= {f"decoder.{i}.residual_{j}.dropout" for i in range(3) for j in (1, 2, 3)}
     assert at == blocks | {"dropout"}
     assert {model.get_submodule(name).probability for name in at} == {0.1}
+    embedded = model.embed(batch()[0])
+    dropped = (embedded == 0).double().mean().item()
+    assert 0.05 < dropped < 0.17  # of 288 elements; embeddings plus positions are never zero
+    assert (model.eval().embed(batch()[0]) != 0).all()
 
 
 def test_taps_fire_in_every_layer():

@@ -82,11 +82,21 @@ def test_the_table_of_kernels(monkeypatch):
     assert used(*frozen) == ["fused_attention"]
 
 
-def test_under_autocast_it_stays_in_bf16():
+def test_under_autocast_it_stays_in_bf16(monkeypatch):
+    """The weights [B, H, T, S] too: in float32 they would take twice the bytes."""
+    seen = []
+
+    def spy(*given):
+        values, weights = attention(*given)
+        seen.append(weights.dtype)
+        return values, weights
+
+    monkeypatch.setattr(runtime, "attention", spy)
     q, k, v = drawn(torch.bfloat16)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found, _ = fast_attention(q, k, v)
-    assert found.dtype == torch.bfloat16
+        assert torch.is_autocast_enabled("cpu")
+    assert seen == [torch.bfloat16]
     assert torch.equal(found, attention(q, k, v)[0])
 
 
