@@ -50,12 +50,30 @@ def story_derivations(text: str) -> list[float]:
 
 def sentence_derivations(sentence: str, stage: str, pools: Mapping[str, Pool]) -> Iterator[Found]:
     """Each derivation of a sentence: pattern, items, log-probability, the pools after it."""
-    glued = " " + sentence
-    for text in (glued, glued[:1] + glued[1].lower() + glued[2:]):
-        for pattern in distinct_patterns(stage):
+    for text in (f" {sentence}", f" {sentence[:1].lower()}{sentence[1:]}"):
+        for pattern in patterns_by_first_word(stage).get(first_word(text), ()):
             for cut in cuts(pattern, text, 0, {}):
                 for items, log_prob, after in fillings(pattern, cut, pools, 0):
                     yield pattern, items, pattern.log_prob + log_prob, after
+
+
+@cache
+def patterns_by_first_word(stage: str) -> Mapping[str, Sequence[Pattern]]:
+    """The patterns of a stage that can begin with a word."""
+    found: dict[str, list[Pattern]] = {}
+    for pattern in distinct_patterns(stage):
+        number, form, _ = pattern.outline.english[0]
+        slot = pattern.outline.slots[number]
+        literal = slot == "literals"
+        begun = {pattern.literals.english[form]} if literal else texts(slot, form)
+        for word in set(map(first_word, begun)):
+            found.setdefault(word, []).append(pattern)
+    return found
+
+
+def first_word(text: str) -> str:
+    """The first word of a glued text; nothing where there is none."""
+    return text.lstrip().partition(" ")[0].rstrip(",")
 
 
 def cuts(pattern: Pattern, text: str, chunk: int, found: Cut) -> Iterator[Cut]:
