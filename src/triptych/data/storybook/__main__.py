@@ -55,14 +55,15 @@ def story_facts(split: StorySplit) -> list[tuple[str, str]]:
 def figures(sentences: Split, tales: StorySplit) -> list[tuple[str, str]]:
     """The baselines that storybook is built to defeat, with the bound of each."""
     train, test = sentences.train, sentences.test
-    by_word = baselines.commonest_sense_accuracy(train, test)
-    wrong = commonest_sense_overall(train, test)
+    drawn = [sentence for story in tales.train for sentence in story.sentences]
+    by_word = baselines.commonest_sense_accuracy(drawn, drawn).values()
+    overall = commonest_sense_overall(train, test)
     return [
         ("dictionary, BLEU (under 40)", f"{baselines.dictionary_bleu(train, test):.1f}"),
-        ("commonest sense (at most 60 %)", f"{wrong:.1%}"),
+        ("commonest sense (at most 60 %)", f"{overall:.1%}"),
         (
-            "  by word, lowest and highest",
-            f"{min(by_word.values()):.1%} {max(by_word.values()):.1%}",
+            "  by word in train stories",
+            f"{min(by_word):.1%} to {max(by_word):.1%}",
         ),
         ("diagonal, error rate (above 35 %)", f"{baselines.diagonal_error_rate(test):.1%}"),
         (
