@@ -5,6 +5,7 @@ import math
 import torch
 from torch import nn
 
+from triptych.core.attention import MultiHeadAttention
 from triptych.core.embeddings import ScaledEmbedding
 
 
@@ -12,8 +13,10 @@ from triptych.core.embeddings import ScaledEmbedding
 def initialize_vaswani(module: nn.Module) -> None:
     """Glorot-uniform projections, zero biases, embeddings N(0, 1/E) with a zero padding row.
 
-    Vaswani et al. 2017 print no law; this is that of their released code: with the
-    factor √E of §3.4 an embedding enters the stack with unit variance.
+    Vaswani et al. 2017 print no law. With the factor √E of §3.4 an embedding enters the
+    stack with unit variance. Queries, keys and values begin smaller by √2, as if their
+    three matrices were one for Glorot's bound: with larger ones attention is sharp before
+    it knows where to look, and a small model may never learn to read its source.
     """
     for part in module.modules():
         if isinstance(part, nn.Linear):
@@ -23,3 +26,7 @@ def initialize_vaswani(module: nn.Module) -> None:
         elif isinstance(part, ScaledEmbedding):
             nn.init.normal_(part.weight, std=1 / math.sqrt(part.weight.size(1)))
             part.weight[part.pad_id] = 0
+    for part in module.modules():
+        if isinstance(part, MultiHeadAttention):
+            for projection in (part.w_q, part.w_k, part.w_v):
+                projection.weight /= math.sqrt(2)

@@ -43,5 +43,8 @@ def printed_words(words: Sequence[str]) -> list[int]:
 def sense_cases(sentence: StorySentence) -> list[SenseCase]:
     """The ambiguous words of a sentence with the German forms of the sense meant and of others."""
     return [
-        SenseCase(sense.word, (sense.german_form,), sense.alternatives) for sense in sentence.senses
+        SenseCase(
+            sense.word, tuple(sorted(sense_forms(sense.word, sense.sense))), sense.alternatives
+        )
+        for sense in sentence.senses
     ]

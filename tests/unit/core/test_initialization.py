@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from triptych.core.attention import MultiHeadAttention
 from triptych.core.embeddings import ScaledEmbedding
 from triptych.core.initialization import initialize_vaswani
 
@@ -26,6 +27,17 @@ def test_projections_are_glorot_uniform_with_zero_biases():
         )
         assert abs(part.weight.mean()) < 5 * math.sqrt(expected / n)
     assert (module["a"].bias == 0).all()
+
+
+def test_queries_keys_and_values_begin_as_one_matrix_of_glorot_s_bound():
+    """A 3E × E matrix has the bound √(6 / 4E): smaller than that of E × E by √2."""
+    torch.manual_seed(0)
+    module = MultiHeadAttention(96, 4)
+    initialize_vaswani(module)
+    for projection in (module.w_q, module.w_k, module.w_v):
+        largest = projection.weight.abs().max().item()
+        assert largest == pytest.approx(math.sqrt(6 / (4 * 96)), rel=0.01)
+    assert module.w_o.weight.abs().max().item() == pytest.approx(math.sqrt(6 / 192), rel=0.01)
 
 
 def test_embeddings_enter_the_stack_with_unit_variance():

@@ -68,7 +68,7 @@ def test_the_source_and_target_are_cut_by_different_draws(tokenizer: JointBpe) -
 
 def test_another_corpus_or_option_is_refused(tokenizer: JointBpe) -> None:
     state = resampled(tokenizer).state()
-    with pytest.raises(DataError, match="dropout 0.3, this run has dropout 0.2"):
+    with pytest.raises(DataError, match=r"dropout 0\.3, this run has dropout 0\.2"):
         resampled(tokenizer, dropout=0.2).restore(state)
     with pytest.raises(DataError, match="seed"):
         resampled(tokenizer, seed=6).restore(state)
