@@ -48,7 +48,10 @@ class SelfAttentionCache:
     def _moved(self, held: Tensor, rows: Tensor) -> Tensor:
         moved = held.new_empty(len(rows), *held.shape[1:])
         used = held[:, :, : self.length]  # the rest of the room holds nothing yet
-        moved[:, :, : self.length] = used.index_select(0, rows)
+        if held.requires_grad:
+            moved[:, :, : self.length] = used.index_select(0, rows)
+        else:  # without the copy in between
+            torch.index_select(used, 0, rows, out=moved[:, :, : self.length])
         return moved
 
     def _with_room(self, held: Tensor | None, new: Tensor, n_held: int) -> Tensor:
