@@ -12,7 +12,6 @@ are in VmHWM, printed beside it. Linux only.
 """
 
 import argparse
-import random
 import shutil
 import threading
 import time
@@ -23,12 +22,9 @@ from triptych.data.batching import Indices, TokenBatches, collate_pairs
 from triptych.data.cleaning import CleaningReport, CleaningRules, clean
 from triptych.data.pairs import SentencePair
 from triptych.data.shards import PairShards
+from triptych.data.storybook import stories
 from triptych.tokenizers.bpe import JointBpe
 
-try:
-    from triptych.data.storybook import stories
-except ImportError:
-    stories = None
 
 LIMIT = 2e9
 
@@ -82,27 +78,13 @@ class Timed:
 
 def storybook_pairs(n_pairs: int, seed: int) -> Iterator[SentencePair]:
     """The first `n_pairs` sentence pairs of the stories of a seed."""
-    if stories is None:
-        yield from stand_in_pairs(n_pairs, seed)
-        return
     made = 0
     for story in stories(seed, n_pairs):
         for sentence in story.sentences:
-            yield SentencePair(sentence.source, sentence.target)
+            yield SentencePair(sentence.english, sentence.german)
             made += 1
             if made == n_pairs:
                 return
-
-
-def stand_in_pairs(n_pairs: int, seed: int) -> Iterator[SentencePair]:
-    """Pairs of made-up words, about as long as captions, until the storybook is there."""
-    generator = random.Random(seed)
-    syllables = [a + b for a in "bdfgklmnprst" for b in ("a", "e", "i", "o", "u", "an", "er")]
-    words = ["".join(generator.choices(syllables, k=generator.randint(1, 3))) for _ in range(800)]
-    for _ in range(n_pairs):
-        source = generator.choices(words, k=generator.randint(5, 20))
-        target = source[1:] + generator.choices(words, k=generator.randint(0, 4))
-        yield SentencePair(" ".join(source) + ".", " ".join(target) + ".")
 
 
 def step(name: str, work: Callable[[], object]) -> float:
@@ -124,7 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--pairs", type=int, default=5_000_000)
     parser.add_argument("--folder", type=Path, default=Path("build/corpus_5m"))
-    parser.add_argument("--vocab-size", type=int, default=4000)
+    parser.add_argument("--vocab-size", type=int, default=3000)
     parser.add_argument("--max-tokens", type=int, default=4096)
     parser.add_argument("--keep", action="store_true", help="keep the folder at the end")
     options = parser.parse_args()
@@ -143,8 +125,7 @@ def main() -> None:
         reports.append(report)
         shards = PairShards.build(pairs, tokenizer, options.folder, replace=True)
         n_bytes = sum(path.stat().st_size for path in options.folder.iterdir())
-        kind = "stand-in pairs" if stories is None else "stories"
-        return f"{len(shards):,} pairs, {n_bytes / 1e6:,.0f} MB; {kind}: {source.seconds:.1f} s"
+        return f"{len(shards):,} pairs, {n_bytes / 1e6:,.0f} MB; stories: {source.seconds:.1f} s"
 
     peaks.append(step("write, clean, tokenise", build))
     print(reports[0])
