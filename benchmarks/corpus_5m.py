@@ -25,7 +25,6 @@ from triptych.data.shards import PairShards
 from triptych.data.storybook import stories
 from triptych.tokenizers.bpe import JointBpe
 
-
 LIMIT = 2e9
 
 
