@@ -18,6 +18,7 @@ from triptych.files.atomic import write_file
 from triptych.files.lock import FolderLock
 from triptych.models.encoder_decoder import EncoderDecoder
 from triptych.models.presets import translation_preset
+from triptych.recipes.model_card import translation_card
 from triptych.recipes.run_curves import draw_curves
 from triptych.recipes.translation_data import TranslationCorpus
 from triptych.recipes.translation_run import TranslationRun
@@ -80,7 +81,7 @@ def _train(run: TranslationRun, out: Path, processes: Processes, quiet: bool) ->
             processes.device,
             settings.label_smoothing,
         ),
-        save_model=_saver(run, tokenizer),
+        save_model=_saver(run, out, tokenizer),
         mean_weights=checkpoint.average_weights,
         schedule=make_schedule(optimizer, peak, settings.max_updates),
         flops=lambda batch: training_flops(model, batch),
@@ -135,7 +136,7 @@ def training_flops(model: EncoderDecoder, batch: PairBatch) -> float:
 
 
 def _saver(
-    run: TranslationRun, tokenizer: TranslationTokenizer
+    run: TranslationRun, out: Path, tokenizer: TranslationTokenizer
 ) -> Callable[[Path, nn.Module, Callable[[Path], None] | None], None]:
     languages = {
         "source_language": run.data.source_language,
@@ -145,7 +146,8 @@ def _saver(
     def save(folder: Path, model: nn.Module, also: Callable[[Path], None] | None) -> None:
         assert isinstance(model, EncoderDecoder)
         extras: dict[str, Any] = {"task": "translation", **languages}
-        checkpoint.save_folder(folder, model, tokenizer, extras=extras, also=also)
+        card = translation_card(run, out, model)
+        checkpoint.save_folder(folder, model, tokenizer, extras=extras, card=card, also=also)
 
     return save
 

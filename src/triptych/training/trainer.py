@@ -147,9 +147,9 @@ class Trainer:
                 self.model.train()
                 value = self._selected(found.metrics)
                 better = torch.tensor([value, float(self._is_better(value))], dtype=torch.float64)
+                self._report(found, bool(better[1]), line)
                 if better[1]:
                     self.task.save_model(self.run_folder.best, self.model, None)
-            self._report(found, bool(better[1]), line)
         value, is_better = self.processes.first(better.to(self.processes.device)).tolist()
         c.without_better = 0 if is_better else c.without_better + 1
         if is_better:

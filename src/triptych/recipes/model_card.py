@@ -1,0 +1,60 @@
+"""The model card: what a translation model was trained on, how, and how well it did."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from triptych import __version__
+from triptych.config import to_toml
+from triptych.models.encoder_decoder import EncoderDecoder
+from triptych.recipes.translation_run import TranslationRun
+from triptych.training.run_folder import RunFolder
+
+
+def translation_card(run: TranslationRun, out: Path, model: EncoderDecoder) -> str:
+    """Markdown with the metadata block that model hubs read."""
+    n_parameters = sum(p.numel() for p in model.parameters())
+    languages = f"{run.data.source_language} to {run.data.target_language}"
+    return f"""---
+library_name: triptych
+pipeline_tag: translation
+language: [{run.data.source_language}, {run.data.target_language}]
+---
+# Translation, {languages}
+
+An encoder-decoder (Vaswani et al. 2017) of {n_parameters:,} parameters: \
+{model.config.n_encoder_layers} + {model.config.n_decoder_layers} layers, \
+{model.config.d_model} wide, {model.config.n_heads} heads, a vocabulary of \
+{model.config.vocab_size:,}. Trained with triptych {__version__}; it loads in transformers as a \
+MarianMTModel.
+
+{_scores(RunFolder(out).rows())}
+## Use
+
+```bash
+triptych translate FOLDER --input FILE
+```
+
+## Recipe
+
+The content of `run.toml`; `triptych train translation --config run.toml --out RUN` repeats it.
+
+```toml
+{to_toml(run).strip()}
+```
+"""
+
+
+def _scores(rows: list[dict[str, Any]]) -> str:
+    """The newest validation as a table, or that there is none yet."""
+    measured = [row for row in rows if "valid_loss" in row]
+    if not measured:
+        return "No validation yet.\n"
+    row: Mapping[str, Any] = measured[-1]
+    lines = [
+        f"| {name.removeprefix('valid_')} | {value:.4g} |"
+        for name, value in row.items()
+        if name.startswith("valid_")
+    ]
+    head = f"On the validation set, greedy, after {row['update']:,} updates and {row['tokens']:,} "
+    return head + "target tokens:\n\n| metric | value |\n|---|---|\n" + "\n".join(lines) + "\n"
