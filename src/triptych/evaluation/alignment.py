@@ -120,16 +120,31 @@ def word_weights(
     return mixed
 
 
+def balance(weights: ArrayLike, rounds: int = 10) -> NDArray[np.float64]:
+    """Weights [W_t, W_s] with columns and rows scaled in turn to sum to one.
+
+    Sinkhorn and Knopp 1967: what a source word gives is shared out among the target words, as
+    what a target word takes is shared among the source words. A row or column of zeros stays so.
+    """
+    balanced = np.asarray(weights, dtype=np.float64)
+    for _ in range(rounds):
+        for axis in (1, 0):
+            sums = balanced.sum(axis=axis, keepdims=True)
+            balanced = balanced / np.where(sums > 0, sums, 1)
+    return balanced
+
+
 def align(weights: ArrayLike, source_words: Sequence[int], target_words: Sequence[int]) -> Links:
     """One link for each target word: to the source word it attends to most (the first, if equal).
 
-    Shapes and errors as in `word_weights`; no source word, no links.
+    Attention is balanced first (`balance`), so that one source word at which many look is not
+    everyone's translation. Shapes and errors as in `word_weights`; no source word, no links.
     """
     by_word = word_weights(weights, source_words, target_words)
     if by_word.size == 0:
         return frozenset()
     present = {word for word in target_words if word >= 0}
-    best = by_word.argmax(axis=1)
+    best = balance(by_word).argmax(axis=1)
     return frozenset((int(best[target]), target) for target in present)
 
 

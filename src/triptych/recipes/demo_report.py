@@ -141,7 +141,7 @@ def _heads(panel: TranslationDemo, number: int) -> str:
         weights,
         tokenizer.source_tokens(source),
         ["start", *tokenizer.target_tokens(target[:-1])],
-        chosen=(panel.head.layer, panel.head.head),
+        chosen=None if panel.head.head is None else (panel.head.layer, panel.head.head),
     )
     return figure(picture, "Every head of the decoder's cross-attention, layer by layer.")
 

@@ -33,21 +33,22 @@ Rows = Literal["read", "predicted"]
 
 @dataclass(frozen=True)
 class AlignmentHead:
-    """Whose attention aligns, both counted from 0.
+    """Whose attention aligns, both counted from 0; no head means the mean of the layer's.
 
     The decoder's position t reads target token t - 1 and predicts token t. Rows `read` say
     where it looks when it knows a word, rows `predicted` where it looked to find it.
     """
 
     layer: int
-    head: int
+    head: int | None
     rows: Rows = "read"
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], place: str) -> "AlignmentHead":
-        """From {"layer", "head", "rows"}. Raises ModelFileError."""
+        """From {"layer", "head", "rows"}; "head" may be null. Raises ModelFileError."""
         try:
-            found = cls(int(value["layer"]), int(value["head"]), value.get("rows", "read"))
+            head = value["head"] if value["head"] is None else int(value["head"])
+            found = cls(int(value["layer"]), head, value.get("rows", "read"))
         except (KeyError, TypeError, ValueError) as error:
             raise ModelFileError(f"{place}: alignment_head is {value!r}, not understood") from error
         if found.rows not in ("read", "predicted"):
@@ -110,7 +111,9 @@ def align_words(
     n_layers, n_heads = weights.shape[:2]
     if head is None:
         matrix, rows = weights[max(0, n_layers - 2)].mean(axis=0), "read"
-    elif head.layer < n_layers and head.head < n_heads:
+    elif head.layer < n_layers and head.head is None:
+        matrix, rows = weights[head.layer].mean(axis=0), head.rows
+    elif head.layer < n_layers and head.head is not None and head.head < n_heads:
         matrix, rows = weights[head.layer, head.head], head.rows
     else:
         raise UsageError(
@@ -147,17 +150,23 @@ def choose_alignment_head(
 ) -> tuple[AlignmentHead, float]:
     """The layer, head and rows that err least on these pairs, and their alignment error rate.
 
-    Choose on validation pairs and report on others.
+    The mean of a layer's heads is a candidate beside each of them. Choose on validation pairs
+    and report on others.
     """
     source_ids, target_ids = tokenizer.encode_source(sources), tokenizer.encode_target(targets)
     pairs = list(zip(source_ids, target_ids, strict=True))
-    weights = list(cross_attentions(module, pairs))
+    weights = [
+        np.concatenate([heads, heads.mean(axis=1, keepdims=True)], axis=1)
+        for heads in cross_attentions(module, pairs)
+    ]
+    n_heads = module.config.n_heads
     source_words = [tokenizer.source_words(ids) for ids in source_ids]
     kinds: tuple[Rows, Rows] = ("read", "predicted")
     best: list[tuple[float, AlignmentHead]] = []
     for rows in kinds:
         labels = [row_words(tokenizer.target_words(ids), rows) for ids in target_ids]
         choice = choose_head(weights, source_words, labels, gold)
-        best.append((choice.aer, AlignmentHead(choice.layer, choice.head, rows)))
-    aer, head = min(best, key=lambda found: found[0])
-    return head, aer
+        head = choice.head if choice.head < n_heads else None
+        best.append((choice.aer, AlignmentHead(choice.layer, head, rows)))
+    aer, chosen = min(best, key=lambda found: found[0])
+    return chosen, aer

@@ -11,6 +11,7 @@ from triptych.evaluation.alignment import (
     HeadChoice,
     align,
     alignment_error_rate,
+    balance,
     choose_head,
     error_rates_by_head,
     format_gold,
@@ -74,11 +75,31 @@ def test_word_weights_sum_over_source_and_average_over_target():
 
 
 def test_align_takes_the_most_attended_word():
-    weights = [[0.4, 0.3, 0.3, 0.0], [0.1, 0.1, 0.1, 0.7], [0.25, 0.25, 0.5, 0.0]]
+    weights = [[0.4, 0.3, 0.3, 0.0], [0.1, 0.1, 0.1, 0.7]]
     # split over two tokens, word 1 outweighs word 0; the end token, though first, is left out
-    assert align(weights, [0, 1, 1, -1], [0, 1, 2]) == {(1, 0), (1, 1), (1, 2)}
+    assert align(weights, [0, 1, 1, -1], [0, 1]) == {(0, 0), (1, 1)}
     # a tie goes to the first source word
     assert align([[0.5, 0.5]], [0, 1], [0]) == {(0, 0)}
+
+
+def test_a_word_at_which_all_look_is_not_the_translation_of_all():
+    """Both target words look most at source word 1, but the second has nobody else."""
+    weights = [[0.4, 0.6], [0.1, 0.9]]
+    assert np.argmax(weights, axis=1).tolist() == [1, 1]
+    assert align(weights, [0, 1], [0, 1]) == {(0, 0), (1, 1)}
+
+
+def test_balanced_weights_sum_to_one_both_ways():
+    generator = np.random.default_rng(3)
+    balanced = balance(generator.random((5, 5)) + 0.01, rounds=200)
+    np.testing.assert_allclose(balanced.sum(axis=0), 1, atol=1e-9)
+    np.testing.assert_allclose(balanced.sum(axis=1), 1, atol=1e-9)
+    # Only rows and columns are scaled: cross ratios of 2 × 2 blocks stay.
+    weights = np.array([[4.0, 1.0], [2.0, 3.0]])
+    scaled = balance(weights)
+    ratio = scaled[0, 0] * scaled[1, 1] / (scaled[0, 1] * scaled[1, 0])
+    assert ratio == pytest.approx(4 * 3 / (1 * 2))
+    assert (balance([[0.0, 0.0], [0.5, 0.0]]) == [[0, 0], [1, 0]]).all()
 
 
 def test_target_in_and_target_out_are_the_callers_choice_of_rows():

@@ -67,6 +67,8 @@ def letter_model() -> EncoderDecoder:
         for name, weight in model.named_parameters():
             if weight.dim() > 1 and "embedding" not in name:
                 weight.mul_(8)
+            if name.endswith(("w_q.weight", "w_k.weight", "w_v.weight")):
+                weight.mul_(2**0.5)
             if name.startswith("decoder") and name.endswith("residual_1.norm.weight"):
                 weight.mul_(0.2)  # what it has said counts less than what it reads
         model.final_logits_bias[EOS] = 2.0
