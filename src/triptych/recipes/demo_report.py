@@ -115,13 +115,14 @@ def _senses(panel: TranslationDemo) -> str:
 
 
 def two_senses(panel: TranslationDemo, word: str = "bank") -> list[int]:
-    """A test sentence for each sense of a word."""
-    found: dict[str, int] = {}
+    """A test sentence for each sense of a word; of another word if this has but one sense there."""
+    found: dict[str, dict[str, int]] = {}
     for number, sentence in enumerate(panel.split.test):
         for sense in sentence.senses:
-            if sense.word == word:
-                found.setdefault(sense.sense, number)
-    return list(found.values())
+            found.setdefault(sense.word, {}).setdefault(sense.sense, number)
+    most = max(found, key=lambda name: (len(found[name]), name == word), default=word)
+    chosen = word if len(found.get(word, {})) > 1 else most
+    return list(found.get(chosen, {}).values())
 
 
 def _alignment(panel: TranslationDemo, number: int) -> str:
