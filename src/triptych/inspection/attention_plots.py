@@ -145,7 +145,7 @@ def _draw_links(axes: "Axes", found: set[Link], sure: set[Link], possible: set[L
     for source, target in sorted(found):
         axes.plot(source, target, **dot)
     if found:
-        key.append(Line2D([], [], label="most attended", **dot))
+        key.append(Line2D([], [], label="link read off", **dot))
     axes.set_xlabel(NOTE, size=8, labelpad=6)
     if key:
         axes.figure.legend(

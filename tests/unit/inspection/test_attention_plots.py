@@ -62,7 +62,7 @@ def test_alignment_shows_weights_links_and_a_key():
     (opacity,) = images(svg)
     np.testing.assert_allclose(opacity, matrix, atol=1 / 255)
     found = texts(svg)
-    for label in (*SOURCE, *TARGET, "gold, sure", "gold, possible", "most attended"):
+    for label in (*SOURCE, *TARGET, "gold, sure", "gold, possible", "link read off"):
         assert label in found
     boxes = svg.count(f"stroke: {ORANGE}".encode())
     assert boxes == 2 + 2  # one sure, one only possible, and their two in the key
@@ -71,7 +71,7 @@ def test_alignment_shows_weights_links_and_a_key():
 
 def test_alignment_without_links_has_no_key():
     found = texts(alignment_matrix([[1.0]], ["bank"], ["Ufer"]))
-    assert "most attended" not in found
+    assert "link read off" not in found
     assert "gold, sure" not in found
 
 
