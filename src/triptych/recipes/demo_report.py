@@ -20,7 +20,7 @@ from triptych.recipes.report import (
 from triptych.recipes.run_curves import curves
 from triptych.recipes.story_gold import gold_alignment, sense_cases
 from triptych.recipes.translation import Translation
-from triptych.recipes.word_alignment import align_pairs, cross_attentions
+from triptych.recipes.word_alignment import AlignmentHead, align_pairs, cross_attentions
 
 N_SAMPLES = 12
 
@@ -100,10 +100,15 @@ def _scores(panel: TranslationDemo) -> str:
         "chrF": f"{panel.scores.chrf.chrf:.1f}",
         "training pairs": f"{len(panel.split.train):,}",
         "parameters": f"{sum(p.numel() for p in panel.translator.module.parameters()):,}",
-        "aligning head": f"layer {panel.head.layer}, head {panel.head.head}, chosen on the "
-        "validation sentences",
+        "aligning head": f"{head_name(panel.head)}, chosen on the validation sentences",
     }
     return scores(items) + facts(summary)
+
+
+def head_name(head: AlignmentHead) -> str:
+    """In words; layers and heads are counted from 0."""
+    which = "mean of all heads" if head.head is None else f"head {head.head}"
+    return f"layer {head.layer}, {which}"
 
 
 def _senses(panel: TranslationDemo) -> str:
@@ -127,8 +132,8 @@ def two_senses(panel: TranslationDemo, word: str = "bank") -> list[int]:
 
 def _alignment(panel: TranslationDemo, number: int) -> str:
     caption = (
-        "One head of the cross-attention, read as a word alignment. Frames are the links that the "
-        "grammar knows: German moves its verbs, so they do not lie on the diagonal."
+        f"The cross-attention ({head_name(panel.head)}) read as a word alignment. Frames are the "
+        "links that the grammar knows: German moves its verbs, so they leave the diagonal."
     )
     return figure(alignment_picture(panel, number, "svg"), caption)
 

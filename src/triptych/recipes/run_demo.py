@@ -35,7 +35,7 @@ def summary(panel: TranslationDemo) -> str:
         "",
         f"  BLEU {panel.scores.bleu.bleu:.1f} on {panel.scores.n} held-out sentences",
         f"  {panel.senses.accuracy:.1%} of {panel.senses.n} ambiguous words in the right sense",
-        f"  {panel.alignment.aer:.1%} alignment error rate of one attention head",
+        f"  {panel.alignment.aer:.1%} alignment error rate of the cross-attention",
         f"  trained in {panel.seconds:.0f} s",
     ]
     return "\n".join(lines)
