@@ -31,7 +31,7 @@ class DemoSize:
     warmup: int
 
 
-FULL = DemoSize(n_train=40_000, n_test=500, max_updates=1800, warmup=150)
+FULL = DemoSize(n_train=40_000, n_test=500, max_updates=1500, warmup=150)
 QUICK = DemoSize(n_train=10_000, n_test=200, max_updates=350, warmup=80)
 
 
