@@ -21,8 +21,8 @@ UPDATES, PEAK, WARMUP = 220, 3e-3, 60
 def test_a_small_model_learns_to_read_its_source() -> None:
     """Validation loss after 220 updates of 1,000 tokens, with the right and a wrong source.
 
-    With Glorot's full bound on queries, keys and values it is 2.9 nats and not 2.2: the
-    model writes German and hardly looks at the English.
+    Measured once: 2.16 nats, and 2.91 with Glorot's full bound on queries, keys and values,
+    which only the first bound below catches; the second asks that the source matters at all.
     """
     split = translation_split(1, 3000, 200, 0)
     texts = [text for s in split.train for text in (s.english, s.german)]

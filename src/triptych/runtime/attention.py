@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from triptych.core.attention import MultiHeadAttention, attention, fused_attention
 
 LONGEST_PLAIN = 768
-"""Keys up to which three plain bf16 products beat the fused kernel's backward on a CPU."""
+"""Keys up to which bf16 training on a CPU takes three plain products; `benchmarks/kernels.py` saw
+them ahead up to 512 keys and behind at 768."""
 
 
 def fast_attention(
