@@ -41,9 +41,9 @@ OPTIONS = {
         "--out --config --fresh --quiet --json "
         "--source --target --valid-source --valid-target --source-language --target-language "
         "--vocab-size --tokenizer --batch-tokens --max-tokens --bpe-dropout "
-        "--preset --dropout --from "
+        "--preset --dropout --from --label-smoothing --r-drop "
         "--learning-rate --warmup --schedule --beta-1 --beta-2 --eps --weight-decay --clip-norm "
-        "--max-updates --accumulate --precision --label-smoothing --validate-every "
+        "--max-updates --accumulate --precision --validate-every "
         "--checkpoint-every --select --patience --average --compile --seed "
         f"--tensorboard {MACHINE}"
     ),

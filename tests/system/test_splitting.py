@@ -16,7 +16,7 @@ from training_toy import PAD, ToyBatches, run_toy, toy_model, toy_trainer
 from triptych.errors import MachineError
 from triptych.files.tensors import load_tensors
 from triptych.training.distributed import Processes
-from triptych.training.objectives import TranslationObjective
+from triptych.training.objectives import RegularizedDropoutObjective, TranslationObjective
 from triptych.training.run_folder import RunFolder
 from triptych.training.step import Stepper, is_out_of_memory, split_rows
 
@@ -47,6 +47,17 @@ def test_pieces_of_a_batch_have_the_gradient_of_the_whole() -> None:
     whole = gradients(1, batches)
     for n_parts in (2, 3, 7, 1000):
         assert_same_gradients(whole, gradients(n_parts, batches))
+
+
+def test_two_passes_without_dropout_have_the_gradient_of_one() -> None:
+    """R-Drop's passes agree when nothing is dropped, so its loss is the ordinary one."""
+    source = ToyBatches()
+    batches = [source.load(next(source)) for _ in range(3)]
+    model = toy_model(dropout=0.0)
+    objective = RegularizedDropoutObjective(PAD, 0.1, alpha=5.0)
+    Stepper(model, objective, Processes(), "fp32", 0.0, 2).gradients(batches)
+    found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    assert_same_gradients(gradients(1, batches), found)
 
 
 def test_accumulated_batches_have_the_gradient_of_one_big_batch() -> None:

@@ -15,7 +15,12 @@ from triptych.files.atomic import write_file
 from triptych.recipes.story_gold import gold_alignment, sense_cases
 from triptych.recipes.train_translation import train_translation
 from triptych.recipes.translation import Translation
-from triptych.recipes.translation_run import TranslationData, TranslationModel, TranslationRun
+from triptych.recipes.translation_run import (
+    TranslationData,
+    TranslationLoss,
+    TranslationModel,
+    TranslationRun,
+)
 from triptych.recipes.translator import Translator
 from triptych.recipes.word_alignment import AlignmentHead, align_pairs, choose_alignment_head
 from triptych.training.settings import OptimizerSettings, TrainingSettings
@@ -124,13 +129,13 @@ def demo_run(data: Path, size: DemoSize, seed: int) -> TranslationRun:
             batch_tokens=1200,
         ),
         model=TranslationModel(preset="nano", dropout=0.05),
+        loss=TranslationLoss(label_smoothing=0.0),
         optimizer=OptimizerSettings(
             learning_rate=3e-3, warmup=size.warmup, schedule="linear", clip_norm=1.0
         ),
         training=TrainingSettings(
             max_updates=size.max_updates,
             precision="bf16",
-            label_smoothing=0.0,
             validate_every=max(1, size.max_updates // 5),
             average=1,
             seed=seed,

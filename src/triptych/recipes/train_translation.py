@@ -28,9 +28,10 @@ from triptych.runtime.compile import compiled
 from triptych.tokenizers.base import TranslationTokenizer
 from triptych.tokenizers.bpe import JointBpe
 from triptych.training.distributed import Processes, join_processes
-from triptych.training.objectives import TranslationObjective
+from triptych.training.objectives import RegularizedDropoutObjective, TranslationObjective
 from triptych.training.run_folder import Row, RunFolder
 from triptych.training.schedule import make_schedule, paper_peak
+from triptych.training.step import Objective
 from triptych.training.task import Outcome, Task
 from triptych.training.tensorboard import tensorboard_rows
 from triptych.training.trainer import Trainer
@@ -69,25 +70,33 @@ def _train(run: TranslationRun, out: Path, processes: Processes, quiet: bool) ->
         compiled(model)
     folder = RunFolder(out)
     settings, optimizer = run.training, run.optimizer
+    n_passes = 2 if run.loss.r_drop else 1
     peak = optimizer.learning_rate or paper_peak(model.config.d_model, optimizer.warmup)
     task = Task(
         model=model,
-        objective=TranslationObjective(model.config.pad_id, settings.label_smoothing),
+        objective=make_objective(run, model.config.pad_id),
         source=corpus.source(model.config.start_id, settings.seed),
         validate=TranslationValidation(
             corpus.valid_pairs(),
             tokenizer,
             run.data.target_language,
             processes.device,
-            settings.label_smoothing,
+            run.loss.label_smoothing,
         ),
         save_model=_saver(run, out, tokenizer),
         mean_weights=checkpoint.average_weights,
         schedule=make_schedule(optimizer, peak, settings.max_updates),
-        flops=lambda batch: training_flops(model, batch),
+        flops=lambda batch: n_passes * training_flops(model, batch),
         on_row=_row_listener(out, run.tensorboard),
     )
     return Trainer(task, folder, settings, optimizer, processes, quiet).run()
+
+
+def make_objective(run: TranslationRun, pad_id: int) -> Objective:
+    """Smoothed cross-entropy, or R-Drop's where a run asks for it."""
+    if run.loss.r_drop:
+        return RegularizedDropoutObjective(pad_id, run.loss.label_smoothing, run.loss.r_drop)
+    return TranslationObjective(pad_id, run.loss.label_smoothing)
 
 
 def _row_listener(out: Path, tensorboard: bool) -> Callable[[Row], None]:

@@ -64,11 +64,29 @@ class TranslationModel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TranslationLoss:
+    """What is minimized."""
+
+    label_smoothing: float = 0.1
+    """ε of Vaswani et al. 2017, §5.4 (formula: `core/loss.py`)."""
+    r_drop: float = 0.0
+    """α of R-Drop (Liang et al. 2021): two passes with different dropout must agree; 0 means none,
+    the paper takes 5 for translation."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label_smoothing < 1:
+            raise ConfigError(f"label_smoothing is {self.label_smoothing}; choose it in [0, 1)")
+        if self.r_drop < 0:
+            raise ConfigError(f"r_drop is {self.r_drop}; choose 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
 class TranslationRun:
-    """One run: data, model, optimizer, training."""
+    """One run: data, model, loss, optimizer, training."""
 
     data: TranslationData
     model: TranslationModel = field(default_factory=TranslationModel)
+    loss: TranslationLoss = field(default_factory=TranslationLoss)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     tensorboard: bool = False

@@ -2,9 +2,11 @@
 
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from triptych.core.loss import IGNORE, LossSum, chunked_cross_entropy
+from triptych.core.regularized_dropout import chunked_regularized_dropout_loss
 
 
 class TranslationBatch(Protocol):
@@ -36,6 +38,30 @@ class TranslationObjective:
         labels = batch.target_out[real]
         return chunked_cross_entropy(
             hidden[real], weight, bias, labels, self.smoothing, self.pad_id
+        )
+
+
+class RegularizedDropoutObjective:
+    """R-Drop (Liang et al. 2021): each batch twice, with two draws of dropout that must agree.
+
+    α = 0 is `TranslationObjective` over two passes (formula: `core/regularized_dropout.py`).
+    """
+
+    def __init__(self, pad_id: int, smoothing: float, alpha: float) -> None:
+        self.pad_id, self.smoothing, self.alpha = pad_id, smoothing, alpha
+
+    def __call__(self, model: nn.Module, batch: TranslationBatch) -> LossSum:
+        source_ids, source_valid, target_in = (
+            torch.cat([rows, rows])
+            for rows in (batch.source_ids, batch.source_valid, batch.target_in)
+        )
+        hidden: Tensor = model(source_ids, source_valid, target_in)
+        real = batch.target_out != IGNORE
+        both = torch.stack([passed[real] for passed in hidden.chunk(2)])  # [2, N, E]
+        weight, bias = output_projection(model)
+        labels = batch.target_out[real]
+        return chunked_regularized_dropout_loss(
+            both, weight, bias, labels, self.alpha, self.smoothing, self.pad_id
         )
 
 

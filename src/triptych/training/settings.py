@@ -44,8 +44,6 @@ class TrainingSettings:
     """Batches that make one update, over all processes together."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16: products under autocast, weights and sums in float32."""
-    label_smoothing: float = 0.1
-    """ε of Vaswani et al. 2017, §5.4 (formula: `core/loss.py`)."""
     validate_every: int = 500
     """Updates between validations; each one writes a checkpoint."""
     checkpoint_every: int = 0
@@ -65,8 +63,6 @@ class TrainingSettings:
         for name in ("max_updates", "accumulate", "validate_every", "patience", "average"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if not 0 <= self.label_smoothing < 1:
-            raise ConfigError(f"label_smoothing is {self.label_smoothing}; choose it in [0, 1)")
 
 
 SMALLER_IS_BETTER = frozenset({"loss", "nll", "perplexity"})
