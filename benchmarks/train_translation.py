@@ -52,9 +52,9 @@ def ours(model: EncoderDecoder, batch: PairBatch, precision: str) -> Callable[[]
     set_learning_rate(optimizer, 1e-4)
 
     def update() -> float:
-        sums = stepper.gradients([batch])
+        means = stepper.gradients([batch])
         optimizer.step()
-        return sums.smoothed / sums.n_tokens
+        return means.loss
 
     return update
 
@@ -116,7 +116,7 @@ def check_same(model: EncoderDecoder, peer: MarianMTModel, batch: PairBatch) -> 
     Stepper(model, TranslationObjective(pad, SMOOTHING), Processes(), "fp32", 0.0).gradients(
         [batch]
     )
-    loss = TranslationObjective(pad, SMOOTHING)(model, batch)
+    (loss,) = TranslationObjective(pad, SMOOTHING)(model, batch)
     other = marian_loss(peer, batch, pad)
     other.backward()
     model.train(), peer.train()

@@ -16,23 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from triptych.convert.marian import from_marian, to_marian
-from triptych.convert.marian_config import (
-    MODEL_TYPE,
-    config_from_json,
-    config_to_json,
-    generation_to_json,
-)
+from triptych.convert.families import Family, family_of, family_of_model
 from triptych.errors import ModelFileError, UsageError
 from triptych.files.atomic import complete_folder, write_folder
 from triptych.files.manifest import verify_folder
 from triptych.files.tensors import save_tensors, total_bytes
 from triptych.files.weights import WEIGHTS, open_weights, refuse_pickle
-from triptych.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
-from triptych.tokenizers.base import TranslationTokenizer
-from triptych.tokenizers.loading import load_translation_tokenizer
+from triptych.tokenizers.base import Tokenizer
 
 CONFIG, GENERATION, CARD = "config.json", "generation_config.json", "README.md"
 OUR_SECTION = "triptych"
@@ -44,9 +36,9 @@ HUB_FILES = ["*.json", "*.safetensors", "*.spm", "*.txt", "README.md"]
 class ModelFolder:
     """What a model folder holds, loaded."""
 
-    model: EncoderDecoder
-    """In evaluation mode, on the CPU, in float32."""
-    tokenizer: TranslationTokenizer
+    model: nn.Module
+    """EncoderDecoder or BertWithHeads, in evaluation mode, on the CPU, in float32."""
+    tokenizer: Tokenizer
     config: dict[str, Any]
     """config.json as it stands."""
     generation: dict[str, Any]
@@ -61,8 +53,8 @@ class ModelFolder:
 
 def save_folder(
     folder: Path | str,
-    model: EncoderDecoder,
-    tokenizer: TranslationTokenizer,
+    model: nn.Module,
+    tokenizer: Tokenizer,
     *,
     generation: Mapping[str, Any] | object | None = None,
     extras: Mapping[str, Any] | None = None,
@@ -78,14 +70,19 @@ def save_folder(
     Raises ModelFileError if the tokenizer does not fit the model, DiskFullError, UsageError if
     the folder holds something that was not written with it.
     """
-    check_fit(model.config, tokenizer, str(folder))
-    weights = to_marian(model.state_dict(), model.config)
+    family, config = family_of_model(model), model.config
+    family.check_fit(config, tokenizer, str(folder))
+    weights = family.to_tensors(model.state_dict(), config)
 
     def fill(new: Path) -> None:
         save_tensors(new / WEIGHTS, weights)
         tokenizer.save(new)
-        _write_json(new / CONFIG, {**config_to_json(model.config), OUR_SECTION: dict(extras or {})})
-        _write_json(new / GENERATION, generation_to_json(model.config) | _as_mapping(generation))
+        _write_json(
+            new / CONFIG, {**family.config_to_json(config), OUR_SECTION: dict(extras or {})}
+        )
+        settings = family.generation_to_json(config) | _as_mapping(generation)
+        if settings:
+            _write_json(new / GENERATION, settings)
         (new / CARD).write_text(card, encoding="utf-8")
         if also is not None:
             also(new)
@@ -105,41 +102,28 @@ def load_folder(folder: Path | str, *, verify: bool = False) -> ModelFolder:
     refuse_pickle(folder)
     verify_folder(folder, verify=verify)
     config_json = read_config(folder)
-    config = config_from_json(config_json, str(folder / CONFIG))
-    tokenizer = _load_tokenizer(folder)
-    check_fit(config, tokenizer, str(folder))
+    family = family_of(config_json, str(folder / CONFIG))
+    config = family.config_from_json(config_json, str(folder / CONFIG))
+    tokenizer = _load_tokenizer(folder, family)
+    family.check_fit(config, tokenizer, str(folder))
     with open_weights(folder) as tensors:
-        model = build(config, from_marian(tensors, config, str(folder)))
+        config = family.complete(config, tensors)
+        model = build(family, config, family.from_tensors(tensors, config, str(folder)))
     return ModelFolder(model, tokenizer, config_json, read_generation(folder, config_json))
 
 
-def build(config: EncoderDecoderConfig, state: Mapping[str, Tensor]) -> EncoderDecoder:
+def build(family: Family, config: Any, state: Mapping[str, Tensor]) -> nn.Module:
     """The model with these weights, in evaluation mode; draws no random number."""
     with torch.random.fork_rng(devices=[]):
-        model = EncoderDecoder(config)
+        model = family.model(config)
     model.load_state_dict(state, assign=True)
     return model.eval()
-
-
-def check_fit(config: EncoderDecoderConfig, tokenizer: TranslationTokenizer, place: str) -> None:
-    """Raises ModelFileError if a tokenizer speaks of other ids than the model."""
-    for name in ("vocab_size", "pad_id", "eos_id"):
-        ours, its = getattr(config, name), getattr(tokenizer, name)
-        if ours != its:
-            raise ModelFileError(
-                f"{place}: the tokenizer does not fit the model: its {name} is {its}, the "
-                f"model's is {ours}; use the tokenizer that the model was trained with"
-            )
 
 
 def read_config(folder: Path) -> dict[str, Any]:
     """config.json of a folder of a kind we know. Raises ModelFileError."""
     config = _read_json(folder / CONFIG)
-    kind = config.get("model_type")
-    if kind != MODEL_TYPE:
-        raise ModelFileError(
-            f"{folder / CONFIG}: model_type is {kind!r}; this version reads {MODEL_TYPE!r}"
-        )
+    family_of(config, str(folder / CONFIG))
     return config
 
 
@@ -168,11 +152,14 @@ def average_weights(sources: Sequence[Path | Mapping[str, Tensor]]) -> dict[str,
         raise UsageError("average either model folders or state dicts, not both together")
     for folder in folders:
         verify_folder(folder)
-    config = config_from_json(read_config(folders[0]), str(folders[0] / CONFIG))
+    config_json = read_config(folders[0])
+    family = family_of(config_json, str(folders[0] / CONFIG))
+    config = family.config_from_json(config_json, str(folders[0] / CONFIG))
     with ExitStack() as stack:
         opened = [stack.enter_context(open_weights(folder)) for folder in folders]
         places = [str(folder) for folder in folders]
-        return from_marian(_mean(opened, places), config, places[0])
+        mean = _mean(opened, places)
+        return family.from_tensors(mean, family.complete(config, mean), places[0])
 
 
 def _mean(sources: Sequence[Mapping[str, Tensor]], places: Sequence[str] = ()) -> dict[str, Tensor]:
@@ -201,9 +188,9 @@ def _mean_tensor(
     return (total / len(sources)).to(first.dtype)
 
 
-def _load_tokenizer(folder: Path) -> TranslationTokenizer:
+def _load_tokenizer(folder: Path, family: Family) -> Tokenizer:
     try:
-        return load_translation_tokenizer(folder)
+        return family.load_tokenizer(folder)
     except BaseException as error:
         # Damage that the tokenizers library does not expect ends in a panic of its Rust side,
         # whose class cannot be imported and is no Exception.

@@ -57,5 +57,5 @@ def encoded(tokenizer, sentences):
 
 @torch.no_grad()
 def mean_nll(model, pairs, pad):
-    loss = TranslationObjective(pad, 0.0)(model.eval(), collate_pairs(pairs, pad, pad))
+    (loss,) = TranslationObjective(pad, 0.0)(model.eval(), collate_pairs(pairs, pad, pad))
     return float(loss.nll) / loss.n_tokens

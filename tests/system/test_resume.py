@@ -119,8 +119,8 @@ def worse(model, batch):  # type: ignore[no-untyped-def]
     """Ascends instead of descending."""
     from triptych.training.objectives import TranslationObjective
 
-    loss = TranslationObjective(19, 0.1)(model, batch)
-    return loss._replace(smoothed=-loss.smoothed)
+    (loss,) = TranslationObjective(19, 0.1)(model, batch)
+    return (loss._replace(smoothed=-loss.smoothed),)
 
 
 def test_a_damaged_checkpoint_is_named_and_passed_over(
@@ -148,8 +148,9 @@ def test_nan_stops_before_the_update_and_names_the_batch(tmp_path: Path) -> None
     def poisoned(model, batch):  # type: ignore[no-untyped-def]
         nonlocal calls
         calls += 1
-        loss = honest(model, batch)
-        return loss._replace(smoothed=loss.smoothed * float("nan")) if calls == 21 else loss
+        (loss,) = honest(model, batch)
+        factor = float("nan") if calls == 21 else 1.0
+        return (loss._replace(smoothed=loss.smoothed * factor),)
 
     trainer = toy_trainer(tmp_path / "run", 30, objective=poisoned)
     with pytest.raises(DivergedError, match="pairs") as caught:

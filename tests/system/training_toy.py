@@ -82,7 +82,7 @@ def mean_toy(folders: list[Path]) -> dict[str, torch.Tensor]:
 def validate_toy(model: nn.Module) -> Validation:
     source = ToyBatches(20, seed=5)
     objective = TranslationObjective(PAD, 0.0)
-    losses = [objective(model, source.load(indices)) for indices in source.stream._current]
+    losses = [objective(model, source.load(indices))[0] for indices in source.stream._current]
     return Validation({"loss": float(sum(x.nll for x in losses) / sum(x.n_tokens for x in losses))})
 
 

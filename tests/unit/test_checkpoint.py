@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from triptych import checkpoint
 from triptych.checkpoint import average_weights, load_folder, resolve, save_folder
+from triptych.convert.families import FAMILIES, MARIAN
 from triptych.errors import DiskFullError, ModelFileError, UsageError
 from triptych.files import atomic
 from triptych.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
@@ -298,9 +299,10 @@ def test_a_panic_of_the_tokenizers_library_is_a_damaged_file(folder, monkeypatch
     def load(folder: Path) -> None:
         raise panic("no entry found for key")
 
-    monkeypatch.setattr(checkpoint, "load_translation_tokenizer", load)
+    monkeypatch.setitem(FAMILIES, "marian", replace(MARIAN, load_tokenizer=load))
     with pytest.raises(ModelFileError, match=r"tokenizer's files are damaged \(no entry found"):
         load_folder(folder)
-    monkeypatch.setattr(checkpoint, "load_translation_tokenizer", lambda folder: sys.exit(9))
+    leave = replace(MARIAN, load_tokenizer=lambda folder: sys.exit(9))
+    monkeypatch.setitem(FAMILIES, "marian", leave)
     with pytest.raises(SystemExit):
         load_folder(folder)

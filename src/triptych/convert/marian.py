@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from triptych.convert.checks import check_no_other, check_tensor, missing_tensor
 from triptych.core.positions import sinusoidal_table
 from triptych.errors import ModelFileError
 from triptych.models.encoder_decoder import EncoderDecoderConfig
@@ -120,7 +121,7 @@ def from_marian(
             state[entry.ours] = torch.zeros(config.vocab_size)
             continue
         found = tensors[_stored_name(entry.theirs, tensors)]
-        _check_tensor(entry, found, place)
+        check_tensor(entry.theirs, entry.shape, found, place)
         ours = _reordered(found.to(torch.float32, copy=True), entry, order)
         state[entry.ours] = ours.flatten() if entry.theirs == LOGITS_BIAS else ours
     _check_copies(tensors, place)
@@ -145,33 +146,8 @@ def _check_names(tensors: Mapping[str, Tensor], config: EncoderDecoderConfig, pl
     expected = {entry.theirs: entry for entry in table(config)}
     for name, entry in expected.items():
         if _stored_name(name, tensors) not in tensors and name != LOGITS_BIAS:
-            raise ModelFileError(
-                f"{place} has no tensor {name}; its config.json asks for one of {entry.shape}"
-            )
-    known = {*expected, *COPIES, OUTPUT_COPY, *POSITIONS}
-    extra = sorted(set(tensors) - known)
-    if extra:
-        shape = tuple(tensors[extra[0]].shape)
-        more = f" and {len(extra) - 1} more" if len(extra) > 1 else ""
-        raise ModelFileError(
-            f"{place} has a tensor {extra[0]} of {shape}{more}, for which a model of its "
-            "config.json has no use"
-        )
-
-
-def _check_tensor(entry: Entry, found: Tensor, place: str) -> None:
-    if tuple(found.shape) != entry.shape:
-        raise ModelFileError(
-            f"{place}: {entry.theirs} should be {entry.shape} by its config.json, "
-            f"but is {tuple(found.shape)}"
-        )
-    if not found.is_floating_point():
-        raise ModelFileError(f"{place}: {entry.theirs} is {found.dtype}, not floating point")
-    n_bad = int((~torch.isfinite(found)).sum())
-    if n_bad:
-        raise ModelFileError(
-            f"{place}: {entry.theirs} has {n_bad} values that are not finite numbers"
-        )
+            raise missing_tensor(name, entry.shape, place)
+    check_no_other(tensors, {*expected, *COPIES, OUTPUT_COPY, *POSITIONS}, place)
 
 
 def _check_copies(tensors: Mapping[str, Tensor], place: str) -> None:

@@ -6,10 +6,18 @@ The file is read; the defaults of transformers' own class are never assumed.
 from collections.abc import Mapping
 from typing import Any
 
+from triptych.convert.checks import (
+    LARGEST_SIZE,
+    check_fixed,
+    probability,
+    required,
+    unsupported,
+    whole_number,
+)
 from triptych.errors import ConfigError, ModelFileError
 from triptych.models.encoder_decoder import EncoderDecoderConfig
 
-MODEL_TYPE = "marian"
+MODEL_TYPE, KIND = "marian", "Marian"
 ACTIVATIONS = {"relu": "relu", "swish": "silu", "silu": "silu", "gelu": "gelu"}
 
 # Ours, and the keys that must all be there and say the same.
@@ -43,30 +51,24 @@ FIXED = (
 
 def config_from_json(config: Mapping[str, Any], place: str) -> EncoderDecoderConfig:
     """Raises ModelFileError, naming key and value, for what is missing or not supported."""
-    for key, supported in FIXED:
-        if config.get(key, supported) not in (supported, None):
-            raise _unsupported(place, key, config[key], f"only {_shown(supported)} is")
+    check_fixed(config, FIXED, place)
     if config.get("scale_embedding") is not True:
-        raise _unsupported(place, "scale_embedding", config.get("scale_embedding"), "only true is")
-    activation = _required(config, "activation_function", place)
+        raise unsupported(place, "scale_embedding", config.get("scale_embedding"), "only true is")
+    activation = required(config, "activation_function", place, KIND)
     if activation not in ACTIVATIONS:
         known = ", ".join(ACTIVATIONS)
-        raise _unsupported(place, "activation_function", activation, f"{known} are")
+        raise unsupported(place, "activation_function", activation, f"{known} are")
     sizes = {ours: _agreed(config, theirs, place) for ours, theirs in SIZES}
     if config.get("decoder_vocab_size") not in (None, sizes["vocab_size"]):
-        raise _unsupported(
+        raise unsupported(
             place,
             "decoder_vocab_size",
             config["decoder_vocab_size"],
             f"only vocab_size ({sizes['vocab_size']}) is: separate vocabularies are not",
         )
-    dropout = config.get("dropout", 0.1)
-    if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
-        raise ModelFileError(f"{place}: dropout is {dropout!r}, not a number in [0, 1)")
+    dropout = probability(config, "dropout", place)
     try:
-        return EncoderDecoderConfig(
-            dropout=float(dropout), activation=ACTIVATIONS[activation], **sizes
-        )
+        return EncoderDecoderConfig(dropout=dropout, activation=ACTIVATIONS[activation], **sizes)
     except ConfigError as error:
         raise ModelFileError(f"{place}: {error}") from error
 
@@ -110,30 +112,10 @@ def generation_to_json(config: EncoderDecoderConfig) -> dict[str, Any]:
     }
 
 
-def _required(config: Mapping[str, Any], key: str, place: str) -> Any:
-    if key not in config:
-        raise ModelFileError(f"{place} has no key {key!r}, which a Marian model needs")
-    return config[key]
-
-
 def _agreed(config: Mapping[str, Any], keys: tuple[str, ...], place: str) -> int:
-    values = [_required(config, key, place) for key in keys]
+    values = [required(config, key, place, KIND) for key in keys]
     for key, value in zip(keys, values, strict=True):
-        largest = LARGEST.get(key, 2**31 - 1)
-        if type(value) is not int or not 0 <= value <= largest:
-            raise ModelFileError(
-                f"{place}: {key} is {value!r}, not a whole number from 0 to {largest}"
-            )
-        if value == 0 and not key.endswith("_id"):
-            raise ModelFileError(f"{place}: {key} is 0; a model needs at least 1")
+        whole_number(key, value, place, LARGEST.get(key, LARGEST_SIZE))
         if value != values[0]:
-            raise _unsupported(place, key, value, f"only that of {keys[0]} ({values[0]}) is")
+            raise unsupported(place, key, value, f"only that of {keys[0]} ({values[0]}) is")
     return int(values[0])
-
-
-def _shown(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else repr(value)
-
-
-def _unsupported(place: str, key: str, value: object, instead: str) -> ModelFileError:
-    return ModelFileError(f"{place}: {key} is {_shown(value)}, not supported; {instead}")

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from triptych.core.cache import KeyValueCache
+from triptych.core.dropout import dropout
 
 AttentionFunction = Callable[
     [Tensor, Tensor, Tensor, Tensor | None, float], tuple[Tensor, Tensor | None]
@@ -17,26 +18,27 @@ AttentionFunction = Callable[
 
 
 def attention(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, dropout: float = 0.0
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, p_drop: float = 0.0
 ) -> tuple[Tensor, Tensor]:
     """Attention(Q, K, V) = softmax(QKᵀ / √D) V  — Vaswani et al. 2017, equation 1.
 
     q [B, H, T, D], k and v [B, H, S, D]; mask is boolean, broadcastable to
-    [B, H, T, S], True where the query may attend. Returns the mixed values
-    [B, H, T, D] and the weights [B, H, T, S].
+    [B, H, T, S], True where the query may attend; p_drop is the probability of
+    dropping a weight. Returns the mixed values [B, H, T, D] and the weights
+    [B, H, T, S] before any was dropped.
     """
     scores = q @ k.transpose(-2, -1) / math.sqrt(q.size(-1))  # [B, H, T, S]
     if mask is not None:
         scores = scores.masked_fill(~mask, float("-inf"))
     weights = scores.softmax(dim=-1)
-    return F.dropout(weights, dropout) @ v, weights
+    return dropout(weights, p_drop) @ v, weights
 
 
 def fused_attention(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, dropout: float = 0.0
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, p_drop: float = 0.0
 ) -> tuple[Tensor, None]:
     """The same function in one kernel, which never materializes the weights."""
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout), None
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=p_drop), None
 
 
 class MultiHeadAttention(nn.Module):

@@ -26,28 +26,33 @@ def keep_mask(like: Tensor, threshold: int) -> Tensor:
     return (words.view(torch.uint8)[: like.numel()] >= threshold).view(like.shape)
 
 
-class Dropout(nn.Module):
-    """Zeroes each element with a probability and scales the rest — Vaswani et al. 2017, §5.4.
+def dropout(x: Tensor, probability: float) -> Tensor:
+    """Zero each element with a probability and scale the rest — Vaswani et al. 2017, §5.4.
 
     On a CPU the probability is rounded to a 256th (0.1 becomes 0.1016, 0.3 becomes
     0.3008) and the scale uses the rounded value, so the expectation is exact; in
     bfloat16 the scale is itself rounded, as in torch's own. Elsewhere it is torch's own.
     """
+    if probability == 0:
+        return x
+    if x.device.type != "cpu":
+        return F.dropout(x, probability)
+    threshold = drop_threshold(probability)
+    scale = 256 / (256 - threshold)
+    return x * keep_mask(x, threshold).to(x.dtype).mul_(scale)
+
+
+class Dropout(nn.Module):
+    """`dropout` while training, the identity afterwards."""
 
     def __init__(self, probability: float) -> None:
         super().__init__()
         if not 0 <= probability < 1:
             raise ValueError(f"dropout must be in [0, 1), not {probability}")
         self.probability = probability
-        self.threshold = drop_threshold(probability)
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.probability == 0:
-            return x
-        if x.device.type != "cpu":
-            return F.dropout(x, self.probability)
-        scale = 256 / (256 - self.threshold)
-        return x * keep_mask(x, self.threshold).to(x.dtype).mul_(scale)
+        return dropout(x, self.probability) if self.training else x
 
     def extra_repr(self) -> str:
         return f"probability={self.probability}"

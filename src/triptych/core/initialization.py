@@ -7,6 +7,7 @@ from torch import nn
 
 from triptych.core.attention import MultiHeadAttention
 from triptych.core.embeddings import ScaledEmbedding
+from triptych.core.positions import LearnedPositions
 
 
 @torch.no_grad()
@@ -30,3 +31,20 @@ def initialize_vaswani(module: nn.Module) -> None:
         if isinstance(part, MultiHeadAttention):
             for projection in (part.w_q, part.w_k, part.w_v):
                 projection.weight /= math.sqrt(2)
+
+
+@torch.no_grad()
+def initialize_bert(module: nn.Module) -> None:
+    """Matrices and embeddings from N(0, 0.02²) cut at two deviations, zero biases, norms 1 and 0.
+
+    Devlin et al. 2018, the published code; the row of the padding token is zero.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.LayerNorm):
+            part.reset_parameters()
+        elif isinstance(part, nn.Linear | nn.Embedding | LearnedPositions):
+            nn.init.trunc_normal_(part.weight, std=0.02, a=-0.04, b=0.04)
+        if isinstance(part, nn.Linear) and part.bias is not None:
+            nn.init.zeros_(part.bias)
+        if isinstance(part, nn.Embedding) and part.padding_idx is not None:
+            part.weight[part.padding_idx] = 0

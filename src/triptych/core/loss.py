@@ -108,41 +108,63 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         if banned is not None:
             allowed[banned] = 0
         share = smoothing / float(allowed.sum())  # of each class in the smoothed target
-        needs_gradient = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
-        d_hidden = torch.empty_like(hidden) if needs_gradient else None
-        d_weight = torch.zeros_like(weight) if needs_gradient else None
+        gradients = _Gradients(hidden, weight, bias) if any(ctx.needs_input_grad[:3]) else None
         smoothed = torch.zeros((), dtype=torch.float64, device=hidden.device)
         nll = torch.zeros((), dtype=torch.float64, device=hidden.device)
 
         with torch.autocast(hidden.device.type, enabled=False):
             w_uniform = share * (allowed @ weight.detach())  # [E]
-            bias_uniform = share * (allowed @ bias)
+            bias_uniform = share * (allowed @ bias.detach())
             n_rows = max(1, CHUNK_ELEMENTS // len(weight))
             for start in range(0, len(h), n_rows):
                 part = slice(start, start + n_rows)
-                logits = torch.addmm(bias.to(dtype), h[part], w.T).float()  # [n, V]
+                logits = torch.addmm(bias.detach().to(dtype), h[part], w.T).float()  # [n, V]
                 at_target, exps, z, log_z = _normalizers(logits, targets[part], banned)
                 at_uniform = (hidden.detach()[part].float() @ w_uniform + bias_uniform).sum()
                 part_nll = (log_z - at_target).sum()
                 nll += part_nll
                 smoothed += (1 - smoothing) * part_nll + smoothing * log_z.sum() - at_uniform
-                if d_hidden is not None and d_weight is not None:
-                    # Softmax = exps / z: dividing [n, E] instead of [n, V] saves a pass.
-                    exps = exps.to(dtype)
-                    d_hidden[part] = (exps @ w) / z
-                    d_weight += exps.T @ (h[part] / z).to(dtype)
-            if d_hidden is not None and d_weight is not None:
-                # Less the smoothed target: 1 − ε on the label, ε / V′ on every class.
-                full = hidden.detach().float()
-                d_hidden -= w_uniform + (1 - smoothing) * weight.detach()[targets]
-                d_weight.index_add_(0, targets, full, alpha=smoothing - 1.0)
-                d_weight -= allowed[:, None] * (share * full.sum(dim=0))
-        ctx.save_for_backward(d_hidden, d_weight)
+                if gradients is not None:
+                    gradients.add_softmax(part, exps, z, h[part], w)
+            if gradients is not None:
+                gradients.subtract_target(hidden, weight, targets, smoothing, share * allowed)
+                ctx.save_for_backward(gradients.hidden, gradients.weight, gradients.bias)
         ctx.mark_non_differentiable(nll)
         return smoothed.float(), nll.float()
 
     @staticmethod
     def backward(ctx: Any, d_smoothed: Tensor, d_nll: Tensor) -> tuple[Any, ...]:
-        d_hidden, d_weight = ctx.saved_tensors
         # Scaled in place: the graph is walked once, and [V, E] is the largest tensor here.
-        return d_hidden.mul_(d_smoothed), d_weight.mul_(d_smoothed), *(None,) * 5
+        d_hidden, d_weight, d_bias = (
+            gradient.mul_(d_smoothed) if needed else None
+            for gradient, needed in zip(ctx.saved_tensors, ctx.needs_input_grad, strict=False)
+        )
+        return d_hidden, d_weight, d_bias, *(None,) * 4
+
+
+class _Gradients:
+    """Of the smoothed sum: softmax less smoothed target, times what each was multiplied by."""
+
+    def __init__(self, hidden: Tensor, weight: Tensor, bias: Tensor) -> None:
+        self.hidden, self.weight = torch.empty_like(hidden), torch.zeros_like(weight)
+        self.bias = torch.zeros_like(bias)
+        self.bias_is_learned = bias.requires_grad
+
+    def add_softmax(self, part: slice, exps: Tensor, z: Tensor, h: Tensor, w: Tensor) -> None:
+        """Softmax = exps / z: dividing [n, E] instead of [n, V] saves a pass."""
+        if self.bias_is_learned:
+            self.bias += torch.mv(exps.T, z[:, 0].reciprocal())
+        exps = exps.to(w.dtype)
+        self.hidden[part] = (exps @ w) / z
+        self.weight += exps.T @ (h / z).to(w.dtype)
+
+    def subtract_target(
+        self, hidden: Tensor, weight: Tensor, targets: Tensor, smoothing: float, uniform: Tensor
+    ) -> None:
+        """Of the smoothed target: 1 − ε on the label, `uniform` [V] (ε / V′) on every class."""
+        full = hidden.detach().float()
+        self.hidden -= uniform @ weight.detach() + (1 - smoothing) * weight.detach()[targets]
+        self.weight.index_add_(0, targets, full, alpha=smoothing - 1.0)
+        self.weight -= uniform[:, None] * full.sum(dim=0)
+        self.bias -= (1 - smoothing) * targets.bincount(minlength=len(self.bias))
+        self.bias -= len(targets) * uniform

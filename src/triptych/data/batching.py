@@ -45,6 +45,16 @@ class PairBatch:
         """Target tokens that are not padding, each one prediction."""
         return int((self.target_out != IGNORE).sum())
 
+    @property
+    def n_tokens(self) -> int:
+        """What a run's speed counts: target tokens."""
+        return self.n_target_tokens
+
+    @property
+    def n_targets(self) -> tuple[int]:
+        """Predictions of the one term of the loss."""
+        return (self.n_target_tokens,)
+
     def to(self, device: torch.device | str) -> "PairBatch":
         """The batch on `device`."""
         return PairBatch(

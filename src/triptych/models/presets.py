@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from triptych.errors import ConfigError
+from triptych.models.bert import BertConfig
 from triptych.models.encoder_decoder import EncoderDecoderConfig
 
 
@@ -58,3 +59,58 @@ def translation_preset(
     if name not in TRANSLATION_PRESETS:
         raise ConfigError(f"no preset {name!r}; there are {', '.join(TRANSLATION_PRESETS)}")
     return TRANSLATION_PRESETS[name](vocab_size, pad_id, eos_id)
+
+
+def bert_base(vocab_size: int, pad_id: int) -> BertConfig:
+    """Devlin et al. 2018, §3: 12 layers, 768 wide, 12 heads."""
+    return BertConfig(vocab_size=vocab_size, pad_id=pad_id)
+
+
+def bert_large(vocab_size: int, pad_id: int) -> BertConfig:
+    """Devlin et al. 2018, §3: 24 layers, 1024 wide, 16 heads."""
+    return _bert(vocab_size, pad_id, n_layers=24, d_model=1024)
+
+
+def bert_medium(vocab_size: int, pad_id: int) -> BertConfig:
+    """Turc et al. 2019: 8 layers, 512 wide."""
+    return _bert(vocab_size, pad_id, n_layers=8, d_model=512)
+
+
+def bert_small(vocab_size: int, pad_id: int) -> BertConfig:
+    """Turc et al. 2019: 4 layers, 512 wide."""
+    return _bert(vocab_size, pad_id, n_layers=4, d_model=512)
+
+
+def bert_mini(vocab_size: int, pad_id: int) -> BertConfig:
+    """Turc et al. 2019: 4 layers, 256 wide."""
+    return _bert(vocab_size, pad_id, n_layers=4, d_model=256)
+
+
+def bert_tiny(vocab_size: int, pad_id: int) -> BertConfig:
+    """Turc et al. 2019: 2 layers, 128 wide."""
+    return _bert(vocab_size, pad_id, n_layers=2, d_model=128)
+
+
+def _bert(vocab_size: int, pad_id: int, *, n_layers: int, d_model: int) -> BertConfig:
+    """What all sizes share: heads of 64, and 4E within."""
+    base = bert_base(vocab_size, pad_id)
+    return replace(
+        base, n_layers=n_layers, d_model=d_model, d_ff=4 * d_model, n_heads=d_model // 64
+    )
+
+
+BERT_PRESETS: dict[str, Callable[[int, int], BertConfig]] = {
+    "tiny": bert_tiny,
+    "mini": bert_mini,
+    "small": bert_small,
+    "medium": bert_medium,
+    "base": bert_base,
+    "large": bert_large,
+}
+
+
+def bert_preset(name: str, vocab_size: int, pad_id: int) -> BertConfig:
+    """The named preset for a vocabulary; raises ConfigError for an unknown name."""
+    if name not in BERT_PRESETS:
+        raise ConfigError(f"no preset {name!r}; there are {', '.join(BERT_PRESETS)}")
+    return BERT_PRESETS[name](vocab_size, pad_id)

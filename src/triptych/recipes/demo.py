@@ -12,6 +12,7 @@ from triptych.evaluation.alignment import AlignmentScore, alignment_error_rate
 from triptych.evaluation.senses import SenseScore, sense_accuracy
 from triptych.evaluation.translation import TranslationScores, score_translations
 from triptych.files.atomic import write_file
+from triptych.recipes.model_kinds import translation_parts
 from triptych.recipes.story_gold import gold_alignment, sense_cases
 from triptych.recipes.train_translation import train_translation
 from triptych.recipes.translation import Translation
@@ -85,17 +86,18 @@ def translation_panel(
     seconds = time.monotonic() - began
 
     best = checkpoint.load_folder(out / "run" / "best")
+    model, tokenizer = translation_parts(best)
     head, _ = choose_alignment_head(
-        best.model,
-        best.tokenizer,
+        model,
+        tokenizer,
         [s.english for s in split.valid],
         [s.german for s in split.valid],
         [gold_alignment(s) for s in split.valid],
     )
     extras = {**best.extras, "alignment_head": vars(head)}
-    checkpoint.save_folder(out / "model", best.model, best.tokenizer, extras=extras, card=CARD)
+    checkpoint.save_folder(out / "model", model, tokenizer, extras=extras, card=CARD)
 
-    translator = Translator(best.model, best.tokenizer, alignment_head=head)
+    translator = Translator(model, tokenizer, alignment_head=head)
     english = [s.english for s in split.test]
     translations = translator.translate(english, beam_size=4, alignments=True)
     texts = [t.text for t in translations]

@@ -19,6 +19,7 @@ from triptych.files.lock import FolderLock
 from triptych.models.encoder_decoder import EncoderDecoder
 from triptych.models.presets import translation_preset
 from triptych.recipes.model_card import translation_card
+from triptych.recipes.model_kinds import translation_parts
 from triptych.recipes.run_curves import draw_curves
 from triptych.recipes.translation_data import TranslationCorpus
 from triptych.recipes.translation_run import TranslationRun
@@ -116,7 +117,7 @@ def make_model(run: TranslationRun, tokenizer: TranslationTokenizer) -> EncoderD
     """The model that a run starts from: a preset with the seed's weights, or a given one."""
     start = _start_folder(run)
     if start is not None:
-        return checkpoint.load_folder(start).model.train()
+        return translation_parts(checkpoint.load_folder(start))[0].train()
     torch.manual_seed(run.training.seed)
     config = translation_preset(
         run.model.preset, tokenizer.vocab_size, tokenizer.pad_id, tokenizer.eos_id

@@ -64,7 +64,7 @@ class TranslationValidation:
         for indices in self.batches:
             pairs = [self.ids[i] for i in indices]
             batch = collate_pairs(pairs, c.pad_id, c.start_id).to(self.device)
-            loss = objective(model, batch)
+            (loss,) = objective(model, batch)
             smoothed += float(loss.smoothed)
             nll += float(loss.nll)
             n_tokens += loss.n_tokens

@@ -16,6 +16,7 @@ from triptych.decoding.greedy import greedy_search
 from triptych.decoding.hypotheses import Hypothesis
 from triptych.errors import DataError, UsageError
 from triptych.models.encoder_decoder import EncoderDecoder
+from triptych.recipes.model_kinds import translation_parts
 from triptych.recipes.translate_options import (
     TranslateOptions,
     banned_from_generation,
@@ -65,9 +66,10 @@ class Translator:
         Raises ModelFileError for values out of range.
         """
         place, head = "generation_config.json", folder.extras.get("alignment_head")
+        model, tokenizer = translation_parts(folder)
         return cls(
-            folder.model,
-            folder.tokenizer,
+            model,
+            tokenizer,
             options_from_generation(folder.generation, place),
             device=device,
             alignment_head=AlignmentHead.from_json(head, "config.json") if head else None,

@@ -15,23 +15,19 @@ them ahead up to 512 keys and behind at 768."""
 
 
 def fast_attention(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, dropout: float = 0.0
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, p_drop: float = 0.0
 ) -> tuple[Tensor, None]:
     """`attention` without its weights, by the faster of its two forms.
 
     The fused CPU kernel is slow backward in bf16 (up to nine times at short lengths,
-    `benchmarks/`); everywhere else it wins.
+    `benchmarks/`), and with dropout it is no fused one; everywhere else it wins.
     """
-    plain = (
-        q.device.type == "cpu"
-        and q.dtype == torch.bfloat16
-        and q.requires_grad
-        and k.size(-2) <= LONGEST_PLAIN
-    )
-    if not plain:
-        return fused_attention(q, k, v, mask, dropout)
+    trains_in_bf16 = q.dtype == torch.bfloat16 and q.requires_grad
+    plain = p_drop > 0 or (trains_in_bf16 and k.size(-2) <= LONGEST_PLAIN)
+    if q.device.type != "cpu" or not plain:
+        return fused_attention(q, k, v, mask, p_drop)
     with torch.autocast("cpu", enabled=False):  # keep the softmax in bf16 too
-        return attention(q, k, v, mask, dropout)[0], None
+        return attention(q, k, v, mask, p_drop)[0], None
 
 
 def use_fast_attention(model: nn.Module) -> nn.Module:

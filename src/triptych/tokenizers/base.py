@@ -7,7 +7,20 @@ from typing import Protocol
 from triptych.errors import DataError, UsageError
 
 
-class TranslationTokenizer(Protocol):
+class Tokenizer(Protocol):
+    """What a model folder asks of any tokenizer."""
+
+    @property
+    def vocab_size(self) -> int: ...
+    @property
+    def pad_id(self) -> int: ...
+
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer's files into `folder`, which is made if it is not there."""
+        ...
+
+
+class TranslationTokenizer(Tokenizer, Protocol):
     """Text to ids and back, for a source and a target language.
 
     Ids are read from files, never assumed. `words` number the white-space separated words of the
@@ -15,10 +28,6 @@ class TranslationTokenizer(Protocol):
     found for subwords can be told for words.
     """
 
-    @property
-    def vocab_size(self) -> int: ...
-    @property
-    def pad_id(self) -> int: ...
     @property
     def eos_id(self) -> int: ...
     @property
@@ -40,10 +49,6 @@ class TranslationTokenizer(Protocol):
     def target_tokens(self, token_ids: Sequence[int]) -> list[str]: ...
     def source_words(self, token_ids: Sequence[int]) -> list[int]: ...
     def target_words(self, token_ids: Sequence[int]) -> list[int]: ...
-
-    def save(self, folder: Path) -> None:
-        """Write the tokenizer's files into `folder`, which is made if it is not there."""
-        ...
 
 
 def check_texts(texts: Sequence[str]) -> Sequence[str]:

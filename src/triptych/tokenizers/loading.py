@@ -6,6 +6,7 @@ from triptych.errors import ModelFileError
 from triptych.tokenizers.base import TranslationTokenizer
 from triptych.tokenizers.bpe import TOKENIZER_FILE, JointBpe
 from triptych.tokenizers.sentencepiece import SOURCE_FILE, TARGET_FILE, MarianTokenizer
+from triptych.tokenizers.wordpiece import WordPiece
 
 
 def load_translation_tokenizer(folder: Path) -> TranslationTokenizer:
@@ -22,3 +23,11 @@ def load_translation_tokenizer(folder: Path) -> TranslationTokenizer:
         f"{folder} holds no tokenizer ({TOKENIZER_FILE}, or {SOURCE_FILE} with {TARGET_FILE} and "
         "vocab.json): train one with `triptych tokenizer train` or copy the model's files"
     )
+
+
+def load_encoder_tokenizer(folder: Path) -> WordPiece:
+    """The WordPiece tokenizer of an encoder's folder.
+
+    Raises `ModelFileError` where there is none, or where the files are damaged.
+    """
+    return WordPiece.load(Path(folder))

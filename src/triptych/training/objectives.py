@@ -3,6 +3,7 @@
 from typing import Any, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from triptych.core.loss import IGNORE, LossSum, chunked_cross_entropy
@@ -31,14 +32,15 @@ class TranslationObjective:
     def __init__(self, pad_id: int, smoothing: float) -> None:
         self.pad_id, self.smoothing = pad_id, smoothing
 
-    def __call__(self, model: nn.Module, batch: TranslationBatch) -> LossSum:
+    def __call__(self, model: nn.Module, batch: TranslationBatch) -> tuple[LossSum]:
         hidden: Tensor = model(batch.source_ids, batch.source_valid, batch.target_in)
         real = batch.target_out != IGNORE
         weight, bias = output_projection(model)
         labels = batch.target_out[real]
-        return chunked_cross_entropy(
+        loss = chunked_cross_entropy(
             hidden[real], weight, bias, labels, self.smoothing, self.pad_id
         )
+        return (loss,)
 
 
 class RegularizedDropoutObjective:
@@ -50,7 +52,7 @@ class RegularizedDropoutObjective:
     def __init__(self, pad_id: int, smoothing: float, alpha: float) -> None:
         self.pad_id, self.smoothing, self.alpha = pad_id, smoothing, alpha
 
-    def __call__(self, model: nn.Module, batch: TranslationBatch) -> LossSum:
+    def __call__(self, model: nn.Module, batch: TranslationBatch) -> tuple[LossSum]:
         source_ids, source_valid, target_in = (
             torch.cat([rows, rows])
             for rows in (batch.source_ids, batch.source_valid, batch.target_in)
@@ -60,9 +62,46 @@ class RegularizedDropoutObjective:
         both = torch.stack([passed[real] for passed in hidden.chunk(2)])  # [2, N, E]
         weight, bias = output_projection(model)
         labels = batch.target_out[real]
-        return chunked_regularized_dropout_loss(
+        loss = chunked_regularized_dropout_loss(
             both, weight, bias, labels, self.alpha, self.smoothing, self.pad_id
         )
+        return (loss,)
+
+
+class PretrainingBatch(Protocol):
+    """Ids, validity, segments and labels [B, T], IGNORE where unmasked; which is random [B]."""
+
+    @property
+    def token_ids(self) -> Tensor: ...
+    @property
+    def valid(self) -> Tensor: ...
+    @property
+    def segment_ids(self) -> Tensor: ...
+    @property
+    def labels(self) -> Tensor: ...
+    @property
+    def is_random(self) -> Tensor: ...
+
+
+class PretrainingObjective:
+    """Masked words plus next sentence — Devlin et al. 2018, §3.1: the sum of the two means.
+
+    Only the masked positions go through the head and are projected to the vocabulary.
+    """
+
+    terms = ("masked_nll", "next_nll")
+
+    def __call__(self, model: nn.Module, batch: PretrainingBatch) -> tuple[LossSum, LossSum]:
+        hidden: Tensor = model(batch.token_ids, batch.valid, batch.segment_ids)
+        heads: Any = model.heads
+        masked = batch.labels != IGNORE
+        weight, bias = output_projection(model)
+        words = chunked_cross_entropy(
+            heads["masked_words"](hidden[masked]), weight, bias, batch.labels[masked]
+        )
+        logits = heads["next_sentence"](heads["pooler"](hidden)).float()
+        next_sum = F.cross_entropy(logits, batch.is_random, reduction="sum")
+        return words, LossSum(next_sum, next_sum.detach(), len(logits))
 
 
 def output_projection(model: Any) -> tuple[Tensor, Tensor]:

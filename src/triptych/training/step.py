@@ -23,18 +23,25 @@ class Batch(Protocol):
     def __len__(self) -> int: ...
     def to(self, device: torch.device | str) -> Self: ...
     @property
-    def n_target_tokens(self) -> int:
-        """Positions that are predicted."""
+    def n_tokens(self) -> int:
+        """Tokens that count for the speed: of a translation, those of its target."""
+
+    @property
+    def n_targets(self) -> tuple[int, ...]:
+        """Predictions of each term of the loss."""
 
 
-Objective = Callable[[nn.Module, Any], LossSum]
+Objective = Callable[[nn.Module, Any], tuple[LossSum, ...]]
+"""The terms of a loss; each is divided by its own number of predictions over the whole update."""
 
 
-class Sums(NamedTuple):
-    """Of one update, over all processes: nats and predicted tokens."""
+class Means(NamedTuple):
+    """Of one update, over all processes."""
 
-    smoothed: float
-    nll: float
+    loss: float
+    """The sum of the terms' means: what is minimized, nats."""
+    terms: dict[str, float]
+    """The mean of each term by its name, unsmoothed, nats."""
     n_tokens: int
     gradient_norm: float
 
@@ -53,30 +60,34 @@ class Stepper:
     precision: str
     clip_norm: float
     n_parts: int = 1
+    terms: tuple[str, ...] = ("nll",)
+    """What the unsmoothed mean of each term of the loss is called."""
 
-    def gradients(self, batches: Sequence[Batch]) -> Sums:
-        """Leave in each parameter's `grad` that of Σ loss ÷ Σ tokens over all processes.
+    def gradients(self, batches: Sequence[Batch]) -> Means:
+        """Leave in each parameter's `grad` that of the loss over all processes.
 
         Raises DivergedError, before anything is updated, if a loss or gradient is not finite;
         MachineError when not even single rows fit into memory.
         """
-        count = float(sum(batch.n_target_tokens for batch in batches))
-        total = self.processes.sum(torch.tensor([count], dtype=torch.float64)).item()
-        sums = self._with_halving(batches, total)
+        counts = torch.zeros(1 + len(self.terms), dtype=torch.float64)
+        for batch in batches:
+            counts += torch.tensor([batch.n_tokens, *batch.n_targets], dtype=torch.float64)
+        n_tokens, *totals = self.processes.sum(counts).tolist()
+        means = self._with_halving(batches, [max(total, 1.0) for total in totals])
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.processes.sum_gradients(parameters)
-        smoothed, nll = self.processes.sum(sums).tolist()
+        smoothed, *terms = self.processes.sum(means).tolist()
         limit = self.clip_norm or float("inf")
         norm = float(nn.utils.clip_grad_norm_(parameters, limit, foreach=True))
         if not (abs(smoothed) < float("inf") and norm < float("inf")):
-            raise DivergedError(_divergence(smoothed / max(total, 1), norm, batches))
-        return Sums(smoothed, nll, int(total), norm)
+            raise DivergedError(_divergence(smoothed, norm, batches))
+        return Means(smoothed, dict(zip(self.terms, terms, strict=True)), int(n_tokens), norm)
 
-    def _with_halving(self, batches: Sequence[Batch], total: float) -> Tensor:
+    def _with_halving(self, batches: Sequence[Batch], totals: Sequence[float]) -> Tensor:
         while True:
             random_state = torch.get_rng_state()
             try:
-                return self._accumulate(batches, total)
+                return self._accumulate(batches, totals)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -94,18 +105,22 @@ class Stepper:
             if self.processes.device.type == "cuda":
                 torch.cuda.empty_cache()
 
-    def _accumulate(self, batches: Sequence[Batch], total: float) -> Tensor:
+    def _accumulate(self, batches: Sequence[Batch], totals: Sequence[float]) -> Tensor:
+        """This process's share of the loss, then of each term's mean [1 + terms]."""
         for p in self.model.parameters():
             p.grad = None
         device = self.processes.device
-        sums = torch.zeros(2, dtype=torch.float64)
+        means = torch.zeros(1 + len(self.terms), dtype=torch.float64)
         for batch in batches:
             for part in split_rows(batch, self.n_parts):
                 with torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-                    loss = self.objective(self.model, part.to(device))
-                (loss.smoothed / total).backward()  # type: ignore[no-untyped-call]
-                sums += torch.stack([loss.smoothed.detach(), loss.nll]).double().cpu()
-        return sums
+                    terms = self.objective(self.model, part.to(device))
+                pairs = list(zip(terms, totals, strict=True))
+                loss = torch.stack([term.smoothed / total for term, total in pairs]).sum()
+                loss.backward()  # type: ignore[no-untyped-call]
+                shares = [loss.detach(), *(term.nll / total for term, total in pairs)]
+                means += torch.stack(shares).double().cpu()
+        return means
 
 
 def split_rows(batch: Any, n_parts: int) -> Iterator[Any]:

@@ -50,6 +50,8 @@ class Task:
     schedule: Schedule
     flops: Callable[[Any], float]
     """Floating-point operations of one batch, forward and backward, padding left out."""
+    terms: tuple[str, ...] = ("nll",)
+    """Names of the terms of the loss in the metrics, in the objective's order."""
     on_row: Callable[[Row], None] = lambda row: None
     """Called with each row of metrics (TensorBoard, curves)."""
 

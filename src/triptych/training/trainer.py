@@ -21,7 +21,7 @@ from triptych.training.state import (
     restore_random_states,
     write_state,
 )
-from triptych.training.step import Stepper, Sums
+from triptych.training.step import Means, Stepper
 from triptych.training.task import Outcome, Task, Validation
 
 
@@ -44,7 +44,12 @@ class Trainer:
         self.optimizer = make_optimizer(self.model, optimizer)
         self.counters = Counters()
         self.stepper = Stepper(
-            self.model, task.objective, processes, settings.precision, optimizer.clip_norm
+            self.model,
+            task.objective,
+            processes,
+            settings.precision,
+            optimizer.clip_norm,
+            terms=task.terms,
         )
         torch.manual_seed(settings.seed + 1000 * processes.rank)
         self._resume()
@@ -82,7 +87,7 @@ class Trainer:
         choices = [next(self.task.source) for _ in range(self.settings.accumulate)]
         batches = [self.task.source.load(choices[i]) for i in self.processes.share(len(choices))]
         self.stepper.n_parts = self.counters.n_parts
-        sums = self.stepper.gradients(batches)
+        means = self.stepper.gradients(batches)
         self.counters.n_parts = self.stepper.n_parts
         rate = self.task.schedule(self.counters.update + 1)
         set_learning_rate(self.optimizer, rate)
@@ -90,23 +95,23 @@ class Trainer:
 
         seconds = time.monotonic() - began
         self.counters.update += 1
-        self.counters.tokens += sums.n_tokens
+        self.counters.tokens += means.n_tokens
         self.counters.seconds += seconds
         flops = sum(self.task.flops(batch) for batch in batches)
-        self._log(sums, rate, seconds, flops / seconds / peak, line)
+        self._log(means, rate, seconds, flops / seconds / peak, line)
 
     def _log(
-        self, sums: Sums, rate: float, seconds: float, share: float, line: ProgressLine
+        self, means: Means, rate: float, seconds: float, share: float, line: ProgressLine
     ) -> None:
         row = {
             "update": self.counters.update,
             "epoch": self.task.source.epoch,
             "tokens": self.counters.tokens,
-            "loss": sums.smoothed / sums.n_tokens,
-            "nll": sums.nll / sums.n_tokens,
+            "loss": means.loss,
+            **means.terms,
             "learning_rate": rate,
-            "gradient_norm": sums.gradient_norm,
-            "tokens_per_second": sums.n_tokens / seconds,
+            "gradient_norm": means.gradient_norm,
+            "tokens_per_second": means.n_tokens / seconds,
             "peak_share": share,
         }
         if self.processes.is_first:

@@ -77,6 +77,17 @@ def test_chunks_change_nothing_in_values_or_gradients(rows, banned, monkeypatch)
         torch.testing.assert_close(b.grad, a.grad, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("banned", BANNED)
+def test_a_learned_bias_has_the_formula_s_gradient(banned, monkeypatch):
+    monkeypatch.setattr(loss, "CHUNK_ELEMENTS", 3 * V)
+    slow, fast = given(banned), given(banned)
+    slow[2].requires_grad_(), fast[2].requires_grad_()
+    smoothed_cross_entropy(*slow, 0.1, banned).smoothed.backward()
+    chunked_cross_entropy(*fast, 0.1, banned).smoothed.backward()
+    for a, b in zip(slow[:3], fast[:3], strict=True):
+        torch.testing.assert_close(b.grad, a.grad, rtol=1e-5, atol=1e-5)
+
+
 def test_a_vocabulary_larger_than_a_chunk_goes_row_by_row(monkeypatch):
     monkeypatch.setattr(loss, "CHUNK_ELEMENTS", V - 1)
     found = chunked_cross_entropy(*given())

@@ -78,6 +78,7 @@ def test_the_table_of_kernels(monkeypatch):
     assert used(*drawn(torch.float32)) == ["fused_attention"]
     assert used(*drawn(torch.bfloat16, 768)) == ["attention"]
     assert used(*drawn(torch.bfloat16, 769)) == ["fused_attention"]
+    assert used(*drawn(torch.float32), None, 0.1) == ["attention"]
     frozen = [x.detach() for x in drawn(torch.bfloat16)]
     assert used(*frozen) == ["fused_attention"]
 

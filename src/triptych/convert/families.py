@@ -1,0 +1,98 @@
+"""The kinds of model folder that are read and written, by the `model_type` of config.json."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from triptych.convert import bert, bert_config, marian, marian_config
+from triptych.errors import ModelFileError
+from triptych.models.encoder_decoder import EncoderDecoder
+from triptych.models.heads import BertWithHeads
+from triptych.tokenizers.base import Tokenizer
+from triptych.tokenizers.loading import load_encoder_tokenizer, load_translation_tokenizer
+
+Json = Mapping[str, Any]
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Family:
+    """How one family's folder becomes a model, and a model such a folder."""
+
+    model_type: str
+    model: type[nn.Module]
+    """Built from its configuration alone; `model.config` gives that back."""
+    config_from_json: Callable[[Json, str], Any]
+    config_to_json: Callable[[Any], dict[str, Any]]
+    generation_to_json: Callable[[Any], dict[str, Any]]
+    complete: Callable[[Any, Tensors], Any]
+    """The configuration, once the names of the stored tensors are known."""
+    from_tensors: Callable[[Tensors, Any, str], dict[str, Tensor]]
+    to_tensors: Callable[[Tensors, Any], dict[str, Tensor]]
+    load_tokenizer: Callable[[Path], Tokenizer]
+    check_fit: Callable[[Any, Any, str], None]
+    """Raises ModelFileError if a tokenizer speaks of other ids than the model."""
+
+
+def _check_translation(config: Any, tokenizer: Any, place: str) -> None:
+    for name in ("vocab_size", "pad_id", "eos_id"):
+        _check_equal(name, getattr(config, name), getattr(tokenizer, name), place)
+
+
+def _check_encoder(config: Any, tokenizer: Any, place: str) -> None:
+    """An embedding may have more rows than there are tokens (padded to a round number)."""
+    _check_equal("pad_id", config.trunk.pad_id, tokenizer.pad_id, place)
+    if tokenizer.vocab_size > config.trunk.vocab_size:
+        _check_equal("vocab_size", config.trunk.vocab_size, tokenizer.vocab_size, place)
+
+
+def _check_equal(name: str, ours: int, its: int, place: str) -> None:
+    if ours != its:
+        raise ModelFileError(
+            f"{place}: the tokenizer does not fit the model: its {name} is {its}, the model's is "
+            f"{ours}; use the tokenizer that the model was trained with"
+        )
+
+
+MARIAN = Family(
+    model_type=marian_config.MODEL_TYPE,
+    model=EncoderDecoder,
+    config_from_json=marian_config.config_from_json,
+    config_to_json=marian_config.config_to_json,
+    generation_to_json=marian_config.generation_to_json,
+    complete=lambda config, tensors: config,
+    from_tensors=marian.from_marian,
+    to_tensors=marian.to_marian,
+    load_tokenizer=load_translation_tokenizer,
+    check_fit=_check_translation,
+)
+BERT = Family(
+    model_type=bert_config.MODEL_TYPE,
+    model=BertWithHeads,
+    config_from_json=bert_config.config_from_json,
+    config_to_json=bert_config.config_to_json,
+    generation_to_json=bert_config.generation_to_json,
+    complete=bert.with_stored_heads,
+    from_tensors=bert.from_bert,
+    to_tensors=bert.to_bert,
+    load_tokenizer=load_encoder_tokenizer,
+    check_fit=_check_encoder,
+)
+FAMILIES = {family.model_type: family for family in (MARIAN, BERT)}
+
+
+def family_of(config: Json, place: str) -> Family:
+    """By `model_type`. Raises ModelFileError for a kind we do not know."""
+    kind = config.get("model_type")
+    if kind not in FAMILIES:
+        known = ", ".join(repr(name) for name in FAMILIES)
+        raise ModelFileError(f"{place}: model_type is {kind!r}; this version reads {known}")
+    return FAMILIES[kind]
+
+
+def family_of_model(model: nn.Module) -> Family:
+    """By the class of a model."""
+    return next(family for family in FAMILIES.values() if isinstance(model, family.model))

@@ -1,0 +1,30 @@
+"""A model folder as the kind of model that a task needs."""
+
+from typing import cast
+
+from triptych.tokenizers.wordpiece import WordPiece
+
+from triptych.checkpoint import ModelFolder
+from triptych.errors import ModelFileError
+from triptych.models.encoder_decoder import EncoderDecoder
+from triptych.models.heads import BertWithHeads
+from triptych.tokenizers.base import TranslationTokenizer
+
+
+def translation_parts(folder: ModelFolder) -> tuple[EncoderDecoder, TranslationTokenizer]:
+    """Raises ModelFileError where the folder holds a model of another family."""
+    if not isinstance(folder.model, EncoderDecoder):
+        raise _other_kind(folder, "a translation model (model_type 'marian')")
+    return folder.model, cast(TranslationTokenizer, folder.tokenizer)
+
+
+def encoder_parts(folder: ModelFolder) -> tuple[BertWithHeads, WordPiece]:
+    """Raises ModelFileError where the folder holds a model of another family."""
+    if not isinstance(folder.model, BertWithHeads):
+        raise _other_kind(folder, "an encoder (model_type 'bert')")
+    return folder.model, cast(WordPiece, folder.tokenizer)
+
+
+def _other_kind(folder: ModelFolder, needed: str) -> ModelFileError:
+    kind = folder.config.get("model_type")
+    return ModelFileError(f"this needs {needed}, and the model given is {kind!r}; name another")
