@@ -33,6 +33,7 @@ SEARCH = (
     "--beam-size --length-penalty --alpha --patience --max-new-tokens --batch-tokens "
     "--split-sentences --on-too-long"
 )
+EMBEDDING = "--pooling --normalize --precision --batch-tokens --on-too-long"
 
 # Names that people's scripts rely on. Change them on purpose only, and say so in CHANGELOG.md.
 OPTIONS = {
@@ -51,11 +52,17 @@ OPTIONS = {
         f"MODEL --input --n-best --alignments --json --verify --quiet {SEARCH} {MACHINE}"
     ),
     "score": f"MODEL --source --target --length-penalty --alpha --json --quiet {MACHINE}",
+    "fill": f"MODEL TEXT --top-k --candidates --json {MACHINE}",
+    "embed": f"MODEL --input --out --quiet {EMBEDDING} {MACHINE}",
+    "search": f"MODEL --corpus --query --top-k --json --quiet {EMBEDDING} {MACHINE}",
+    "similarity": f"MODEL FIRST SECOND --json {MACHINE}",
     "evaluate translation": (
         "MODEL --data --source --target --against --output --language --seed --json --quiet "
         f"{SEARCH} {MACHINE}"
     ),
-    "tokenizer train": "--text --out --vocab-size --min-frequency --max-alphabet --lowercase",
+    "tokenizer train": (
+        "--text --out --kind --vocab-size --min-frequency --max-alphabet --lowercase"
+    ),
     "tokenizer show": "TOKENIZER TEXT --json",
     "convert": "SRC DST --to",
 }

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from triptych.config import Range
 
 if TYPE_CHECKING:
+    from triptych.recipes.embed_file import EmbedSettings
     from triptych.recipes.translate_options import TranslateOptions
 
 
@@ -54,3 +55,30 @@ class Search:
         """`options` with what was given in their place. Raises UsageError."""
         given = {name: value for name, value in vars(self).items() if value is not None}
         return replace(options, **given)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedding:
+    """Vectors (what is not given is as the model's folder says)."""
+
+    pooling: Literal["cls", "mean", "max"] | None = None
+    """Of the tokens' vectors: the first one's, their mean or their maximum."""
+    normalize: bool | None = None
+    """Divide each vector by its length."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the model's weights and products."""
+    batch_tokens: Annotated[int, Range(1)] = 4096
+    """Padded tokens of a batch: speed and memory only."""
+    on_too_long: Literal["cut", "refuse"] = "cut"
+    """A text longer than the model's limit: cut it, which is said, or refuse it by its line."""
+
+    def settings(self) -> "EmbedSettings":
+        """The part that a call of `embed` takes."""
+        from triptych.recipes.embed_file import EmbedSettings
+
+        return EmbedSettings(
+            pooling=self.pooling,
+            normalize=self.normalize,
+            batch_tokens=self.batch_tokens,
+            on_too_long=self.on_too_long,
+        )

@@ -45,12 +45,12 @@ def run(options: Options) -> int:
         papers_language,
         report_lines,
     )
-    from triptych.recipes.load import find_model, load, model_notes
+    from triptych.recipes.load import find_model, load_translator, model_notes
 
     test = pair_files(options.data, options.source, options.target)
     model = find_model(options.model)
     language = papers_language(options.language, model_notes(model).get("target_language"))
-    translator = load(model, device=options.machine.choose())
+    translator = load_translator(model, device=options.machine.choose())
     report = evaluate_translation(
         translator,
         test,

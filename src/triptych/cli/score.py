@@ -31,12 +31,12 @@ class Options:
 
 def run(options: Options) -> int:
     """One score out for each pair."""
-    from triptych.recipes.load import load
+    from triptych.recipes.load import load_translator
     from triptych.recipes.translate_file import score_files
     from triptych.recipes.translate_options import TranslateOptions
 
     penalty = TranslateOptions(length_penalty=options.length_penalty, alpha=options.alpha)
-    translator = load(options.model, device=options.machine.choose())
+    translator = load_translator(options.model, device=options.machine.choose())
     for found in score_files(
         translator, options.source, options.target, penalty, quiet=options.quiet
     ):

@@ -2,34 +2,39 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Learn a joint BPE."""
+    """Learn a vocabulary."""
 
     text: tuple[Path, ...]
-    """Text files of both languages, without the test text."""
+    """Text files, for translation of both languages, without the test text."""
     out: Path
     """The folder to write."""
+    kind: Literal["bpe", "wordpiece"] = "bpe"
+    """bpe for translation; wordpiece for encoders (learned by BPE's criterion, the most frequent
+    pair, and not by likelihood; cut as BERT's)."""
     vocab_size: int = 10_000
-    """Entries of the vocabulary, special tokens and bytes included."""
+    """Entries of the vocabulary, special tokens included (and of a bpe the 256 bytes)."""
     min_frequency: int = 2
     """How often a pair must occur to be merged."""
     max_alphabet: int = 1000
-    """Characters that get an entry of their own; the rest is spelled in bytes."""
+    """Characters that get an entry of their own; the rest is spelled in bytes (bpe) or unknown."""
     lowercase: bool = False
-    """Fold all text to lower case."""
+    """Fold all text to lower case (and, for wordpiece, strip accents)."""
 
 
 def run(options: Options) -> int:
-    """Learn the merges and say what was learned."""
+    """Learn the vocabulary and say what was learned."""
     from triptych.recipes.train_tokenizer import train_tokenizer
 
     tokenizer = train_tokenizer(
         options.text,
         options.out,
         options.vocab_size,
+        kind=options.kind,
         min_frequency=options.min_frequency,
         max_alphabet=options.max_alphabet,
         lowercase=options.lowercase,

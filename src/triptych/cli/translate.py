@@ -31,11 +31,13 @@ class Options:
 
 def run(options: Options) -> int:
     """Translate block by block, so that a pipe of any length fits into memory."""
-    from triptych.recipes.load import load
+    from triptych.recipes.load import load_translator
     from triptych.recipes.translate_file import line_form, translate_file
 
     form = line_form(options.n_best, options.alignments, options.json)
-    translator = load(options.model, device=options.machine.choose(), verify=options.verify)
+    translator = load_translator(
+        options.model, device=options.machine.choose(), verify=options.verify
+    )
     chosen = replace(
         options.search.over(translator.options),
         n_best=options.n_best,

@@ -17,10 +17,16 @@ VERBS: dict[tuple[str, ...], Verb] = {
     ),
     ("translate",): Verb("translate", "Translate text: one line out for each line in."),
     ("score",): Verb("score", "The log-probability a model gives to given translations."),
+    ("fill",): Verb("fill", "What may stand at each [MASK] of a text."),
+    ("embed",): Verb("embed", "One vector a line of text, as a NumPy file."),
+    ("search",): Verb("search", "The lines of a file nearest in meaning to a query."),
+    ("similarity",): Verb("similarity", "The cosine of two texts."),
     ("evaluate", "translation"): Verb(
         "evaluate_translation", "BLEU and chrF of a model on a test set."
     ),
-    ("tokenizer", "train"): Verb("tokenizer_train", "Learn a joint BPE vocabulary from text."),
+    ("tokenizer", "train"): Verb(
+        "tokenizer_train", "Learn a vocabulary from text: a joint BPE, or WordPiece."
+    ),
     ("tokenizer", "show"): Verb("tokenizer_show", "How a tokenizer cuts a text."),
     ("convert",): Verb("convert", "Write a model as other programs read it."),
 }

@@ -112,6 +112,16 @@ class Bert(nn.Module):
             x = block(x, mask)
         return x
 
+    def layers(
+        self, token_ids: Tensor, valid: Tensor, segment_ids: Tensor | None = None
+    ) -> list[Tensor]:
+        """As `forward`, with what every layer gives: embeddings first, then each block."""
+        mask = padding_mask(valid)
+        states = [self.embed(token_ids, segment_ids)]
+        for block in self.blocks:
+            states.append(block(states[-1], mask))
+        return states
+
     def embed(self, token_ids: Tensor, segment_ids: Tensor | None = None) -> Tensor:
         """The sum of the three embeddings, normalized — Figure 2. Raises DataError if too long."""
         n_positions = token_ids.size(1)

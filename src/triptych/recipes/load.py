@@ -1,28 +1,62 @@
 """A model folder, or a name on the Hugging Face Hub, as the object that uses it."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from triptych import checkpoint
-from triptych.errors import ModelFileError
+from triptych.errors import ModelFileError, UsageError
+from triptych.models.heads import BertWithHeads
+from triptych.recipes.encoder import Encoder
 from triptych.recipes.translator import Translator
 from triptych.runtime.attention import use_fast_attention
 from triptych.runtime.device import choose_device
 
 
-def load(name_or_path: Path | str, *, device: str = "auto", verify: bool = False) -> Translator:
+def load(
+    name_or_path: Path | str,
+    *,
+    device: str = "auto",
+    precision: Literal["fp32", "bf16"] = "fp32",
+    verify: bool = False,
+) -> Translator | Encoder:
     """The model in a folder or on the Hub, ready to use, by the `model_type` of its config.json.
 
-    `marian` (what `triptych train translation` writes, and OPUS-MT) gives a Translator. On a GPU
-    if there is one, or on `device`. `verify` checks the hashes of all files again.
+    `marian` (what `triptych train translation` writes, and OPUS-MT) gives a Translator; `bert`
+    (BERT, MiniLM, sentence-transformers' folders of them) an Encoder. On a GPU if there is one, or
+    on `device`; an encoder's weights in `precision`. `verify` checks the hashes of all files again.
 
     Raises ModelFileError for a folder that is missing, damaged or of a kind we do not know,
     MachineError for a device that is not there.
     """
     place = choose_device(device)
-    folder = checkpoint.load_folder(find_model(name_or_path), verify=verify)
+    path = find_model(name_or_path)
+    folder = checkpoint.load_folder(path, verify=verify)
     use_fast_attention(folder.model)
+    if isinstance(folder.model, BertWithHeads):
+        return Encoder.from_folder(folder, path, place, precision)
+    if precision != "fp32":
+        raise UsageError(f"precision {precision} is for encoders; a translator runs in fp32")
     return Translator.from_folder(folder, place)
+
+
+def load_translator(
+    name_or_path: Path | str, *, device: str = "auto", verify: bool = False
+) -> Translator:
+    """As `load`. Raises ModelFileError for a model of another family."""
+    model = load(name_or_path, device=device, verify=verify)
+    if not isinstance(model, Translator):
+        raise ModelFileError(f"{name_or_path} is an encoder; this needs a translation model")
+    return model
+
+
+def load_encoder(
+    name_or_path: Path | str, *, device: str = "auto", precision: Literal["fp32", "bf16"] = "fp32"
+) -> Encoder:
+    """As `load`. Raises ModelFileError for a model of another family."""
+    model = load(name_or_path, device=device, precision=precision)
+    if not isinstance(model, Encoder):
+        raise ModelFileError(f"{name_or_path} is a translation model; this needs an encoder")
+    return model
 
 
 def find_model(name_or_path: Path | str) -> Path:

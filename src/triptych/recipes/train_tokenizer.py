@@ -6,11 +6,14 @@ files of both languages -> normalize -> learn the merges -> tokenizer.json and i
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from triptych.data.text import STDIN, read_lines
 from triptych.errors import UsageError
+from triptych.tokenizers.base import TranslationTokenizer
 from triptych.tokenizers.bpe import TOKENIZER_FILE, JointBpe
-from triptych.tokenizers.loading import load_translation_tokenizer
+from triptych.tokenizers.loading import load_tokenizer
+from triptych.tokenizers.wordpiece import WordPiece
 
 
 class _Lines:
@@ -29,22 +32,24 @@ def train_tokenizer(
     out: Path,
     vocab_size: int,
     *,
+    kind: Literal["bpe", "wordpiece"] = "bpe",
     min_frequency: int = 2,
     max_alphabet: int = 1000,
     lowercase: bool = False,
-) -> JointBpe:
+) -> JointBpe | WordPiece:
     """Learn one vocabulary from all `files` and write it into the folder `out`.
 
-    Give the training text of both languages, and not the test text. "-" is standard input. For
-    the options see `JointBpe.train`, whose errors this raises, and `DataError` where a file
-    cannot be read, `UsageError` where `out` holds a tokenizer already.
+    `kind` "bpe" is for translation: give the training text of both languages, and not the test
+    text. "wordpiece" is for encoders. "-" is standard input. For the options see `JointBpe.train`
+    and `WordPiece.train`, whose errors this raises, and `DataError` where a file cannot be read,
+    `UsageError` where `out` holds a tokenizer already.
     """
     if (out / TOKENIZER_FILE).exists():
         raise UsageError(f"{out / TOKENIZER_FILE} exists: name another folder, or remove it")
     if not files:
-        raise UsageError("no text file was named: name those of the source and the target language")
+        raise UsageError("no text file was named: name those of the training text")
     lines = _Lines(files)
-    tokenizer = JointBpe.train(
+    tokenizer = (JointBpe if kind == "bpe" else WordPiece).train(
         iter(lines) if STDIN in map(str, files) else lines,  # standard input is there only once
         vocab_size,
         min_frequency=min_frequency,
@@ -66,15 +71,31 @@ class TokenRow:
 
 
 def show_tokens(folder: Path, text: str) -> list[TokenRow]:
-    """How the tokenizer in `folder` cuts `text` as a source text, `</s>` at the end included."""
-    tokenizer = load_translation_tokenizer(folder)
-    token_ids = tokenizer.encode_source([text])[0]
-    tokens = [token.replace(" ", "▁") for token in tokenizer.source_tokens(token_ids)]
+    """How the tokenizer in `folder` cuts `text`, special tokens included.
+
+    Of a translation tokenizer, as a source text with `</s>`; of an encoder's, with `[CLS]` and
+    `[SEP]`.
+    """
+    tokenizer = load_tokenizer(folder)
+    if isinstance(tokenizer, WordPiece):
+        pieces, spans = tokenizer.encode_with_spans(text)
+        token_ids, _ = tokenizer.with_specials(pieces)
+        characters = ["", *(text[start:end] for start, end in spans), ""]
+        tokens = tokenizer.tokens(token_ids)
+    else:
+        token_ids = tokenizer.encode_source([text])[0]
+        tokens = [token.replace(" ", "▁") for token in tokenizer.source_tokens(token_ids)]
+        characters = _characters(tokenizer, text, tokens, token_ids)
+    return [TokenRow(*row) for row in zip(tokens, token_ids, characters, strict=True)]
+
+
+def _characters(
+    tokenizer: TranslationTokenizer, text: str, tokens: Sequence[str], token_ids: Sequence[int]
+) -> list[str]:
+    """What each token of a translation tokenizer stands for."""
     if isinstance(tokenizer, JointBpe):
         normal = tokenizer.normalize(text)
-        characters = [normal[start:end] for start, end in tokenizer.token_spans(text)]
-    else:
-        specials = {tokenizer.eos_id, tokenizer.pad_id, tokenizer.unk_id}
-        pairs = zip(tokens, token_ids, strict=True)
-        characters = ["" if i in specials else token.replace("▁", "") for token, i in pairs]
-    return [TokenRow(*row) for row in zip(tokens, token_ids, characters, strict=True)]
+        return [normal[start:end] for start, end in tokenizer.token_spans(text)]
+    specials = {tokenizer.eos_id, tokenizer.pad_id, tokenizer.unk_id}
+    pairs = zip(tokens, token_ids, strict=True)
+    return ["" if i in specials else token.replace("▁", "") for token, i in pairs]

@@ -1,5 +1,6 @@
 """The tokenizer of a model folder, of whichever kind its files are."""
 
+import json
 from pathlib import Path
 
 from triptych.errors import ModelFileError
@@ -7,6 +8,13 @@ from triptych.tokenizers.base import TranslationTokenizer
 from triptych.tokenizers.bpe import TOKENIZER_FILE, JointBpe
 from triptych.tokenizers.sentencepiece import SOURCE_FILE, TARGET_FILE, MarianTokenizer
 from triptych.tokenizers.wordpiece import WordPiece
+from triptych.tokenizers.wordpiece_files import VOCAB_FILE
+
+
+def load_tokenizer(folder: Path) -> TranslationTokenizer | WordPiece:
+    """Whichever tokenizer the files in `folder` are. Raises `ModelFileError`."""
+    folder = Path(folder)
+    return WordPiece.load(folder) if _is_wordpiece(folder) else load_translation_tokenizer(folder)
 
 
 def load_translation_tokenizer(folder: Path) -> TranslationTokenizer:
@@ -31,3 +39,15 @@ def load_encoder_tokenizer(folder: Path) -> WordPiece:
     Raises `ModelFileError` where there is none, or where the files are damaged.
     """
     return WordPiece.load(Path(folder))
+
+
+def _is_wordpiece(folder: Path) -> bool:
+    """By the model that tokenizer.json names; by vocab.txt where there is no such file."""
+    path = folder / TOKENIZER_FILE
+    if not path.exists():
+        return (folder / VOCAB_FILE).exists()
+    try:
+        kind = json.loads(path.read_bytes())["model"]["type"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False  # damaged: the reader of the other kind says how
+    return bool(kind == "WordPiece")

@@ -1,0 +1,141 @@
+"""The object that a BERT or sentence-transformers folder is loaded as: embed, compare, fill in."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from triptych.checkpoint import ModelFolder
+from triptych.convert.sentence_transformers import Pooling, read_pooling
+from triptych.errors import UsageError
+from triptych.models.bert import Bert
+from triptych.models.heads import BertWithHeads
+from triptych.models.pooling import normalized, pool
+from triptych.recipes.encoding import EncoderBatch, OnTooLong, encode, encoder_inputs, text_number
+from triptych.recipes.fill import Filling, fill_masks
+from triptych.recipes.model_kinds import encoder_parts
+from triptych.recipes.word_vectors import PiecePooling, word_vectors
+from triptych.tokenizers.wordpiece import WordPiece
+
+Vectors = npt.NDArray[np.float32]
+BATCH_TOKENS = 4096
+"""Padded tokens of a batch: speed and memory only."""
+
+
+class Encoder:
+    """An encoder with its tokenizer and heads.
+
+    `module` is the plain torch module (`triptych.Bert`), `model` the same with its heads. Nothing
+    that is returned depends on which texts are given together.
+    """
+
+    def __init__(
+        self,
+        model: BertWithHeads,
+        tokenizer: WordPiece,
+        pooling: Pooling | None = None,
+        *,
+        device: torch.device | str | None = None,
+        precision: Literal["fp32", "bf16"] = "fp32",
+    ) -> None:
+        """`pooling` is how `embed` makes a text's vector if a call does not say otherwise."""
+        self.model = model if device is None else model.to(device)
+        if precision == "bf16":
+            self.model.to(torch.bfloat16)
+        self.tokenizer = tokenizer
+        self.pooling = pooling if pooling is not None else Pooling()
+
+    @classmethod
+    def from_folder(
+        cls,
+        folder: ModelFolder,
+        path: Path,
+        device: torch.device | str | None = None,
+        precision: Literal["fp32", "bf16"] = "fp32",
+    ) -> "Encoder":
+        """With the pooling of a sentence-transformers folder where `path` is one, else the mean."""
+        model, tokenizer = encoder_parts(folder)
+        return cls(model, tokenizer, read_pooling(path), device=device, precision=precision)
+
+    @property
+    def module(self) -> Bert:
+        """The trunk."""
+        return self.model.bert
+
+    @property
+    def max_seq_len(self) -> int:
+        """Most tokens of an input, special ones included."""
+        limits = (self.module.config.max_seq_len, self.tokenizer.model_max_length)
+        return min(*limits, self.pooling.max_seq_len or limits[0])
+
+    def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        pooling: str | None = None,
+        normalize: bool | None = None,
+        batch_tokens: int = BATCH_TOKENS,
+        on_too_long: OnTooLong = "cut",
+        place: Callable[[int], str] = text_number,
+    ) -> Vectors:
+        """One vector a text, float32 [N, E], in order.
+
+        `pooling` (cls, mean, max) and `normalize` (L2) are as the folder says if not given. Texts
+        longer than `max_seq_len` are cut, which is said once, or refused with what `place` calls
+        them. Raises DataError, ConfigError for an unknown pooling.
+        """
+        mode = self.pooling.mode if pooling is None else Pooling(mode=pooling).mode
+        unit = self.pooling.normalize if normalize is None else normalize
+        inputs = encoder_inputs(texts, self.tokenizer, self.max_seq_len, on_too_long, place)
+
+        def read(hidden: Tensor, batch: EncoderBatch) -> Tensor:
+            pooled = pool(hidden, batch.valid, mode)
+            return normalized(pooled) if unit else pooled
+
+        vectors = np.empty((len(inputs), self.module.config.d_model), dtype=np.float32)
+        for rows, values in encode(self.model, inputs, batch_tokens, read):
+            vectors[rows] = values.cpu().numpy()
+        return vectors
+
+    def similarity(self, first: Sequence[str], second: Sequence[str]) -> Vectors:
+        """The cosine of each text of `first` with that of `second` at the same place [N].
+
+        Raises UsageError for lists of different lengths.
+        """
+        if len(first) != len(second):
+            raise UsageError(f"{len(first)} texts beside {len(second)}; give pairs")
+        both = self.embed([*first, *second], normalize=True)
+        cosines: Vectors = np.einsum("ne,ne->n", both[: len(first)], both[len(first) :])
+        return cosines
+
+    def fill(
+        self, text: str, *, top_k: int = 5, candidates: Sequence[str] | None = None
+    ) -> list[Filling]:
+        """What the `[MASK]`s of a text may be, the most probable first.
+
+        Several masks are filled together and scored jointly, from left to right. `candidates`:
+        words or phrases to rank at the place of the text's one `[MASK]`, each of as many pieces as
+        it takes. Raises DataError for a text without a mask or too long, ModelFileError for a
+        model without the head of masked words.
+        """
+        return fill_masks(self.model, self.tokenizer, text, top_k, candidates)
+
+    def word_vectors(
+        self,
+        sentences: Sequence[str],
+        word: str,
+        *,
+        layer: int = -1,
+        pieces: PiecePooling = "mean",
+    ) -> Vectors:
+        """The vector of a word in each of its sentences, float32 [N, E].
+
+        `layer` counts from 0, the embeddings, to the last block, or from the end with -1; `pieces`
+        says how the vectors of a word's pieces become one. Raises DataError for a sentence that
+        does not hold the word, UsageError for a layer that is not there.
+        """
+        return word_vectors(self.model, self.tokenizer, sentences, word, layer, pieces)

@@ -1,0 +1,121 @@
+"""Any number of texts through an encoder: sorted by their tokens, in batches of like lengths.
+
+tokenise -> sort by length -> batches by a budget of tokens -> trunk -> read each batch
+
+Little is padding, the same texts give the same vectors whatever their company, and memory is
+bounded by the budget.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from triptych.errors import DataError
+from triptych.files.notices import notice
+from triptych.models.heads import BertWithHeads
+from triptych.tokenizers.wordpiece import WordPiece
+
+OnTooLong = Literal["cut", "refuse"]
+
+
+def text_number(row: int) -> str:
+    """What a text is called in messages where nothing better is known: by its number, from 1."""
+    return f"text {row + 1}"
+
+
+@dataclass(frozen=True)
+class EncoderInput:
+    """One text or pair, special tokens included."""
+
+    token_ids: list[int]
+    segment_ids: list[int]
+
+
+@dataclass(frozen=True)
+class EncoderBatch:
+    """Inputs padded to the longest; `rows` are their numbers among all."""
+
+    rows: list[int]
+    token_ids: Tensor
+    """[B, T]"""
+    valid: Tensor
+    """[B, T], True = real"""
+    segment_ids: Tensor
+    """[B, T]"""
+
+
+def encoder_inputs(
+    texts: Sequence[str],
+    tokenizer: WordPiece,
+    max_seq_len: int,
+    on_too_long: OnTooLong = "cut",
+    place: Callable[[int], str] = text_number,
+) -> list[EncoderInput]:
+    """`[CLS] text [SEP]` for each text; longer ones lose their end, and it is said once how many.
+
+    With `on_too_long` "refuse", a longer one raises DataError with its place and its length.
+    """
+    inputs, cut = [], []
+    for i, pieces in enumerate(tokenizer.encode(texts)):
+        if len(pieces) + 2 > max_seq_len:
+            if on_too_long == "refuse":
+                raise DataError(
+                    f"{place(i)}: {len(pieces) + 2:,} tokens, more than this model's limit of "
+                    f"{max_seq_len:,}; split the text, or let it be cut (--on-too-long cut)"
+                )
+            cut.append(i)
+        inputs.append(EncoderInput(*tokenizer.with_specials(pieces[: max_seq_len - 2])))
+    if cut:
+        notice(
+            f"{len(cut)} of {len(texts)} texts are longer than {max_seq_len} tokens and were cut "
+            f"there, the first of them {place(cut[0])}"
+        )
+    return inputs
+
+
+def in_batches(
+    inputs: Sequence[EncoderInput], batch_tokens: int, pad_id: int
+) -> Iterator[EncoderBatch]:
+    """Longest first; rows times longest is at most `batch_tokens`, or the batch is one row."""
+    order = sorted(range(len(inputs)), key=lambda i: -len(inputs[i].token_ids))
+    start = 0
+    while start < len(order):
+        longest = len(inputs[order[start]].token_ids)
+        rows = order[start : start + max(1, batch_tokens // longest)]
+        yield _padded(rows, [inputs[i] for i in rows], longest, pad_id)
+        start += len(rows)
+
+
+def encode(
+    model: BertWithHeads,
+    inputs: Sequence[EncoderInput],
+    batch_tokens: int,
+    read: Callable[[Tensor, EncoderBatch], Tensor],
+) -> Iterator[tuple[list[int], Tensor]]:
+    """(rows, what `read(hidden [B, T, E], batch)` gives for them) for each batch."""
+    place = next(model.parameters()).device
+    with torch.inference_mode():
+        for batch in in_batches(inputs, batch_tokens, model.config.trunk.pad_id):
+            batch = EncoderBatch(
+                batch.rows,
+                batch.token_ids.to(place),
+                batch.valid.to(place),
+                batch.segment_ids.to(place),
+            )
+            hidden = model(batch.token_ids, batch.valid, batch.segment_ids)
+            yield batch.rows, read(hidden, batch)
+
+
+def _padded(
+    rows: list[int], inputs: Sequence[EncoderInput], longest: int, pad_id: int
+) -> EncoderBatch:
+    token_ids = torch.full((len(rows), longest), pad_id)
+    segment_ids = torch.zeros_like(token_ids)
+    for row, given in enumerate(inputs):
+        token_ids[row, : len(given.token_ids)] = torch.tensor(given.token_ids)
+        segment_ids[row, : len(given.segment_ids)] = torch.tensor(given.segment_ids)
+    lengths = torch.tensor([len(given.token_ids) for given in inputs])
+    return EncoderBatch(rows, token_ids, torch.arange(longest) < lengths[:, None], segment_ids)
