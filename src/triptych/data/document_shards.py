@@ -11,6 +11,7 @@ The folder of a corpus of D documents with S sentences holds, all little-endian,
 No sentence and no document is empty, and there are at least two documents.
 """
 
+import hashlib
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -79,6 +80,12 @@ class DocumentShards:
         first, end = self.document_offsets[index : index + 2]
         offsets = self.sentence_offsets[first : end + 1].tolist()
         return [self.tokens[a:b] for a, b in pairwise(offsets)]
+
+    @property
+    def content_hash(self) -> str:
+        """16 hexadecimal digits that stand for the content of the arrays."""
+        hashes = [self.manifest["files"][name]["sha256"] for name in ARRAYS]
+        return hashlib.sha256(" ".join(hashes).encode()).hexdigest()[:16]
 
     @classmethod
     def build(
