@@ -6,14 +6,14 @@ A batch costs `B × max(S, T)` tokens, the padded tokens of its longer side, and
 budget. Vaswani et al. 2017, §5.1, batch by approximate length in the same way.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from triptych.data.streams import EpochStream
 from triptych.errors import DataError, UsageError
 
 IGNORE = -100
@@ -213,15 +213,11 @@ class TokenBatches:
         return cuts
 
 
-class BatchStream:
-    """The batches of one epoch after another, without end; resumable at any batch.
-
-    The position is (epoch, batch), since an epoch's order depends on nothing else.
-    """
+class BatchStream(EpochStream[Indices]):
+    """The batches of one epoch after another, without end; resumable at any batch."""
 
     def __init__(self, batches: TokenBatches, epoch: int = 0, position: int = 0) -> None:
-        self._batches = batches
-        self._identity = {
+        identity = {
             "seed": batches.seed,
             "max_tokens": batches.max_tokens,
             "multiple": batches.multiple,
@@ -229,41 +225,4 @@ class BatchStream:
             "n_pairs": len(batches.lengths),
             "n_tokens": int(batches.lengths.sum(dtype=np.int64)),
         }
-        self._move_to(epoch, position)
-
-    def __iter__(self) -> Iterator[Indices]:
-        return self
-
-    def __next__(self) -> Indices:
-        if self.position == len(self._current):
-            self._move_to(self.epoch + 1, 0)
-        self.position += 1
-        return self._current[self.position - 1]
-
-    @property
-    def n_batches(self) -> int:
-        """Batches in the current epoch."""
-        return len(self._current)
-
-    def state(self) -> dict[str, int]:
-        """Where the stream is, and what its order depends on; plain integers."""
-        return {"epoch": self.epoch, "position": self.position, **self._identity}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state` was taken. Raises DataError where the corpus or options differ."""
-        for name, value in self._identity.items():
-            if state[name] != value:
-                raise DataError(
-                    f"the saved data position belongs to {name} {state[name]}, this run has "
-                    f"{name} {value}; use the same data and options, or start a fresh run"
-                )
-        self._move_to(state["epoch"], state["position"])
-
-    def _move_to(self, epoch: int, position: int) -> None:
-        self.epoch = epoch
-        self._current = self._batches.epoch(epoch)
-        if not 0 <= position <= len(self._current):
-            raise DataError(
-                f"batch {position} of epoch {epoch} does not exist; it has {len(self._current)}"
-            )
-        self.position = position
+        super().__init__(batches.epoch, identity, epoch, position)

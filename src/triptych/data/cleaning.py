@@ -16,7 +16,9 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from triptych.data.pairs import INVALID_UTF8, MISALIGNED, SentencePair
+from triptych.data.pairs import MISALIGNED, SentencePair
+from triptych.data.tally import Tally, table
+from triptych.data.text import INVALID_UTF8
 from triptych.errors import ConfigError
 
 EMPTY = "empty side"
@@ -33,7 +35,6 @@ BLOCK = 512
 MAX_SHIFT = 8
 MIN_SPREAD = 0.1
 """Standard deviation of the log lengths of a block that can be judged; captions have 0.3."""
-N_EXAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -70,37 +71,39 @@ class CleaningReport:
 
     n_read: int = 0
     n_kept: int = 0
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REASONS, 0))
-    examples: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in REASONS})
+    dropped: Tally = field(default_factory=lambda: Tally(REASONS))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Pairs left out, by reason."""
+        return self.dropped.counts
+
+    @property
+    def examples(self) -> dict[str, list[str]]:
+        """Where the first of them stood, by reason."""
+        return self.dropped.examples
 
     def drop(self, reason: str, pair: SentencePair, number: int) -> None:
         """Count `pair`, the `number`-th, as left out for `reason`."""
-        self.counts[reason] += 1
-        if len(self.examples[reason]) < N_EXAMPLES:
-            self.examples[reason].append(pair.place or f"pair {number}")
+        self.dropped.add(reason, pair.place or f"pair {number}")
 
     def to_dict(self) -> dict[str, object]:
         """The report for JSON."""
         return {
             "n_read": self.n_read,
             "n_kept": self.n_kept,
-            "dropped": {
-                reason: {"count": self.counts[reason], "examples": self.examples[reason]}
-                for reason in REASONS
-            },
+            "dropped": self.dropped.to_dict(),
         }
 
     def __str__(self) -> str:
         """A table: one row for each reason that occurred."""
-        rows = [("pairs read", self.n_read, "")]
-        rows += [
-            (f"  {reason}", self.counts[reason], ", ".join(self.examples[reason]))
-            for reason in REASONS
-            if self.counts[reason]
-        ]
-        rows.append(("pairs kept", self.n_kept, ""))
-        width = max(len(name) for name, _, _ in rows)
-        return "\n".join(f"{name:{width}}  {n:>13,}  {where}".rstrip() for name, n, where in rows)
+        return table(
+            [
+                ("pairs read", self.n_read, ""),
+                *self.dropped.rows(),
+                ("pairs kept", self.n_kept, ""),
+            ]
+        )
 
 
 def clean(

@@ -9,10 +9,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from triptych.data.text import STDIN, InvalidLine, PathLike, count_lines, read_lines
+from triptych.data.text import (
+    INVALID_UTF8,
+    STDIN,
+    InvalidLine,
+    PathLike,
+    as_names,
+    count_lines,
+    read_lines,
+)
 from triptych.errors import DataError, UsageError
 
-INVALID_UTF8 = "invalid UTF-8"
 MISALIGNED = "misaligned"
 
 _HUB_PREFIX = "hub:"
@@ -54,7 +61,7 @@ def read_aligned(
     becomes a pair with a fault instead of an error. Raises DataError for a file that is missing,
     empty, or as long as its partner is not.
     """
-    sources, targets = _as_list(source_path), _as_list(target_path)
+    sources, targets = as_names(source_path), as_names(target_path)
     if len(sources) != len(targets):
         raise UsageError(
             f"{len(sources)} source files and {len(targets)} target files; give them in pairs"
@@ -70,7 +77,7 @@ def read_tsv(path: PathLike | Sequence[PathLike], tolerant: bool = False) -> Ite
     With `tolerant`, a line with one column or invalid UTF-8 becomes a pair with a fault. Raises
     DataError for a missing or empty file and for such a line.
     """
-    paths = _as_list(path)
+    paths = as_names(path)
     for name in paths:
         if name != STDIN:
             _check_not_empty(name, count_lines(name))
@@ -100,12 +107,6 @@ def read_hub(name: str) -> Iterator[SentencePair]:
 def is_hub_name(name: PathLike) -> bool:
     """Whether `name` is meant for `read_hub` rather than for a file."""
     return str(name).startswith(_HUB_PREFIX)
-
-
-def _as_list(path: PathLike | Sequence[PathLike]) -> list[str]:
-    if isinstance(path, Sequence) and not isinstance(path, str):
-        return [str(one) for one in path]
-    return [str(path)]
 
 
 def _check_not_empty(name: str, n_lines: int) -> None:

@@ -98,6 +98,8 @@ GERMAN = Rules(
 LANGUAGES = {"en": ENGLISH, "de": GERMAN}
 
 _GAP = re.compile(r"\s+")
+_MAY_END = frozenset(".!?…" + CLOSERS)
+_BRACKET = re.compile(r"[()]")
 _STOP = re.compile(rf"(?P<stop>[.!?…]+)(?P<close>[{re.escape(CLOSERS)}]*)$")
 _OMISSION = re.compile(r"[(\[](?:\.{3}|…)[)\]]$")
 _LEAD = re.compile(rf"(?:[-–—]\s+)?[{re.escape(OPENERS)}]*")
@@ -123,8 +125,8 @@ def split_sentences(paragraph: str, language: str = "en") -> list[str]:
     sentences, begin = [], 0
     for gap in _GAP.finditer(paragraph):
         if gap.group().count("\n") < 2:
-            if gap.start() in inside:
-                continue
+            if paragraph[gap.start() - 1] not in _MAY_END or gap.start() in inside:
+                continue  # most gaps, so the first test is the cheapest
             before = paragraph[max(begin, gap.start() - BEFORE) : gap.start()]
             after = paragraph[gap.end() : gap.end() + BEFORE]
             if not _ends(before, after, rules):
@@ -210,10 +212,11 @@ def _bracketed(paragraph: str) -> set[int]:
     """Where the white space within short round brackets begins."""
     inside: set[int] = set()
     opened: list[int] = []
-    for place, character in enumerate(paragraph):
-        if character == "(":
+    for bracket in _BRACKET.finditer(paragraph):
+        place = bracket.start()
+        if bracket.group() == "(":
             opened.append(place)
-        elif character == ")" and opened:
+        elif opened:
             begin = opened.pop()
             if place - begin <= MAX_BRACKETS:
                 inside.update(i for i in range(begin, place) if paragraph[i].isspace())

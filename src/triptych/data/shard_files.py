@@ -11,8 +11,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ import numpy.typing as npt
 from triptych.errors import DataError, DiskFullError, LockedError
 
 MANIFEST = "manifest.json"
+
+Ids = npt.NDArray[np.uint16] | npt.NDArray[np.int32]
 
 
 @contextmanager
@@ -130,6 +133,48 @@ def verify_files(folder: Path, files: Mapping[str, Mapping[str, Any]], hashes: b
                     f"{path} is damaged (its SHA-256 is not the recorded one); remove {folder} "
                     f"and build it again"
                 )
+
+
+def refuse_other(
+    folder: Path,
+    expected_format: str,
+    arrays: Collection[str],
+    wanted: Mapping[str, str] | None,
+    replace: bool,
+) -> None:
+    """Raise DataError unless `folder` holds the corpus that `wanted` describes, or one to replace.
+
+    `wanted` is its fingerprint; None fits no corpus.
+    """
+    if not {path.name for path in folder.iterdir()} <= {*arrays, MANIFEST}:
+        raise DataError(f"{folder} exists and is no tokenised corpus; choose another folder")
+    if replace:
+        return
+    found: Mapping[str, str] = read_manifest(folder, expected_format)["fingerprint"]
+    if wanted is None:
+        raise DataError(f"{folder} already holds a tokenised corpus; remove it or replace it")
+    names = [name for name in wanted if wanted[name] != found.get(name)]
+    if names:
+        raise DataError(
+            f"{folder} holds a corpus tokenised from something else (different: "
+            f"{', '.join(names)}); remove it, replace it or choose another folder"
+        )
+
+
+def token_dtype(vocab_size: int) -> np.dtype[Any]:
+    """How the ids of a vocabulary are stored: uint16 where it has fewer than 65,536, else int32."""
+    return np.dtype("<u2" if vocab_size < 1 << 16 else "<i4")
+
+
+def flat_ids(texts: Sequence[Sequence[int]], vocab_size: int) -> Ids:
+    """The ids of some texts in one row. Raises DataError for one outside the vocabulary."""
+    flat = np.fromiter(chain.from_iterable(texts), dtype=np.int64)
+    if flat.size and not 0 <= flat.min() <= flat.max() < vocab_size:
+        raise DataError(
+            f"the tokenizer gave the ids {flat.min()} to {flat.max()}, but its vocabulary has "
+            f"{vocab_size} entries; its files do not belong together"
+        )
+    return flat.astype(token_dtype(vocab_size))
 
 
 def map_array(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:

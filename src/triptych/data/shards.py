@@ -17,7 +17,7 @@ import json
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,14 @@ import numpy.typing as npt
 
 from triptych.data.pairs import SentencePair
 from triptych.data.shard_files import (
-    MANIFEST,
     ArrayWriter,
+    Ids,
     building,
+    flat_ids,
     map_array,
     read_manifest,
+    refuse_other,
+    token_dtype,
     verify_files,
     write_manifest,
 )
@@ -43,7 +46,6 @@ CHUNK = 8192
 """Pairs tokenised at once: enough for every core, a few tens of megabytes."""
 
 Pair = SentencePair | tuple[str, str]
-Ids = npt.NDArray[np.uint16] | npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class PairShards:
         folder = Path(folder)
         wanted = {**(fingerprint or {}), "max_tokens": str(max_tokens)}
         if folder.exists() and any(folder.iterdir()):
-            _refuse_other(folder, wanted if fingerprint else None, replace)
+            refuse_other(folder, FORMAT, ARRAYS, wanted if fingerprint else None, replace)
             if not replace:
                 return cls.load(folder)
         with (
@@ -157,30 +159,13 @@ def _file_hash(path: Path) -> bytes:
         return hashlib.file_digest(stream, "sha256").digest()
 
 
-def _refuse_other(folder: Path, wanted: Mapping[str, str] | None, replace: bool) -> None:
-    """Raise unless `folder` holds the corpus that `wanted` describes, or one to be replaced."""
-    if not {path.name for path in folder.iterdir()} <= {*ARRAYS, MANIFEST}:
-        raise DataError(f"{folder} exists and is no tokenised corpus; choose another folder")
-    if replace:
-        return
-    found: Mapping[str, str] = read_manifest(folder, FORMAT)["fingerprint"]
-    if wanted is None:
-        raise DataError(f"{folder} already holds a tokenised corpus; remove it or replace it")
-    names = [name for name in wanted if wanted[name] != found.get(name)]
-    if names:
-        raise DataError(
-            f"{folder} holds a corpus tokenised from something else (different: "
-            f"{', '.join(names)}); remove it, replace it or choose another folder"
-        )
-
-
 class _Writer:
     """The arrays of a corpus while they grow; holds one chunk at a time."""
 
     def __init__(self, folder: Path, tokenizer: TranslationTokenizer, max_tokens: int | None):
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
-        self.dtype = np.dtype("<u2" if tokenizer.vocab_size < 1 << 16 else "<i4")
+        self.dtype = token_dtype(tokenizer.vocab_size)
         self.files = {name: ArrayWriter(folder / name) for name in ARRAYS}
         self.end = np.zeros((1, 2), dtype="<i8")
         self.n_read = self.n_pairs = 0
@@ -202,8 +187,8 @@ class _Writer:
         self.n_pairs += len(lengths)
         offsets = np.concatenate([self.end, self.end + lengths.cumsum(axis=0, dtype="<i8")])
         self.end = offsets[-1:]
-        self.files["source.bin"].write(self._flat(source_ids))
-        self.files["target.bin"].write(self._flat(target_ids))
+        self.files["source.bin"].write(flat_ids(source_ids, self.tokenizer.vocab_size))
+        self.files["target.bin"].write(flat_ids(target_ids, self.tokenizer.vocab_size))
         self.files["offsets.bin"].write(offsets[:-1])
         self.files["lengths.bin"].write(lengths)
 
@@ -237,12 +222,3 @@ class _Writer:
                 raise DataError(f"{pair.place}: {pair.fault}; clean the corpus before training")
             return pair.source, pair.target
         return pair
-
-    def _flat(self, sentences: list[list[int]]) -> Ids:
-        flat = np.fromiter(chain.from_iterable(sentences), dtype=np.int64)
-        if flat.size and not 0 <= flat.min() <= flat.max() < self.tokenizer.vocab_size:
-            raise DataError(
-                f"the tokenizer gave the ids {flat.min()} to {flat.max()}, but its vocabulary has "
-                f"{self.tokenizer.vocab_size} entries; its files do not belong together"
-            )
-        return flat.astype(self.dtype)

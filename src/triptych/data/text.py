@@ -13,7 +13,7 @@ import io
 import lzma
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ from triptych.errors import DataError, UsageError
 PathLike = str | Path
 
 STDIN = "-"
+INVALID_UTF8 = "invalid UTF-8"
+"""The name in reports of what a tolerant reader has left out."""
 MAX_LINE_BYTES = 64 * 2**20
 """A longer line means that the file is not text, one item a line; reading it would fill memory."""
 
@@ -44,6 +46,13 @@ class InvalidLine:
             f"{self.path}:{self.line}: byte {self.byte} of the line (0x{self.value:02x}) is not "
             f"UTF-8; convert the file, for instance with iconv -f latin1 -t utf-8"
         )
+
+
+def as_names(path: PathLike | Sequence[PathLike]) -> list[str]:
+    """One path, or several, as a list of strings."""
+    if isinstance(path, Sequence) and not isinstance(path, str):
+        return [str(one) for one in path]
+    return [str(path)]
 
 
 @contextmanager

@@ -21,7 +21,8 @@ from triptych.data.cleaning import (
     clean,
     is_shifted,
 )
-from triptych.data.pairs import INVALID_UTF8, MISALIGNED, SentencePair, read_aligned, read_tsv
+from triptych.data.pairs import MISALIGNED, SentencePair, read_aligned, read_tsv
+from triptych.data.text import INVALID_UTF8
 from triptych.errors import ConfigError
 
 WORDS = "The quick brown fox jumps over the lazy dog again and again"

@@ -22,7 +22,7 @@ def resampled(tokenizer: JointBpe, dropout: float = 0.3, seed: int = 5) -> Resam
 def epoch(source: ResampledPairs) -> list[tuple[list[int], list[list[int]]]]:
     """Indices and target labels of each batch until the epoch changes."""
     batches = []
-    for _ in range(len(source._batches) - source.position):
+    for _ in range(source.n_batches - source.position):
         indices = next(source)
         batch = source.load(indices)
         batches.append((indices.tolist(), batch.target_out.tolist()))
@@ -52,7 +52,7 @@ def test_cuts_change_with_the_epoch_and_decode_to_the_same_text(tokenizer: Joint
 
 def test_a_restored_position_gives_the_same_batches(tokenizer: JointBpe) -> None:
     straight = resampled(tokenizer)
-    for _ in range(len(straight._batches) + 2):  # into the second epoch
+    for _ in range(straight.n_batches + 2):  # into the second epoch
         next(straight)
     other = resampled(tokenizer)
     other.restore(straight.state())
