@@ -48,6 +48,15 @@ OPTIONS = {
         "--checkpoint-every --select --patience --average --compile --seed "
         f"--tensorboard {MACHINE}"
     ),
+    "train bert": (
+        "--out --config --fresh --quiet --json "
+        "--text --valid-text --language --vocab-size --tokenizer --keep-case --batch-size "
+        "--max-seq-len --short-seq-prob --mask-prob --whole-words "
+        "--long-updates --long-seq-len --long-batch-size --preset --dropout --from "
+        "--learning-rate --warmup --schedule --beta-1 --beta-2 --eps --weight-decay --clip-norm "
+        "--max-updates --accumulate --precision --validate-every --checkpoint-every --select "
+        f"--patience --average --compile --seed --tensorboard {MACHINE}"
+    ),
     "translate": (
         f"MODEL --input --n-best --alignments --json --verify --quiet {SEARCH} {MACHINE}"
     ),

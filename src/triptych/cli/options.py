@@ -113,12 +113,15 @@ def _plain_kinds(kind: Any) -> Iterator[Any]:
 
 
 def _field_docs(cls: type[Any]) -> dict[str, str]:
-    """The string below each field, on one line."""
-    tree = ast.parse(inspect.getsource(sys.modules[cls.__module__]))
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef) and node.name == cls.__name__:
-            return dict(_strings_below(node.body))
-    return {}
+    """The string below each field, on one line; of an inherited field, that of its own class."""
+    docs: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        if dataclasses.is_dataclass(base):
+            tree = ast.parse(inspect.getsource(sys.modules[base.__module__]))
+            for node in tree.body:
+                if isinstance(node, ast.ClassDef) and node.name == base.__name__:
+                    docs |= dict(_strings_below(node.body))
+    return docs
 
 
 def _strings_below(body: Sequence[ast.stmt]) -> Iterator[tuple[str, str]]:

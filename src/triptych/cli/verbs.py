@@ -15,6 +15,7 @@ VERBS: dict[tuple[str, ...], Verb] = {
     ("train", "translation"): Verb(
         "train_translation", "Train an encoder-decoder on sentence pairs, or go on with a run."
     ),
+    ("train", "bert"): Verb("train_bert", "Pretrain an encoder on documents, or go on with a run."),
     ("translate",): Verb("translate", "Translate text: one line out for each line in."),
     ("score",): Verb("score", "The log-probability a model gives to given translations."),
     ("fill",): Verb("fill", "What may stand at each [MASK] of a text."),

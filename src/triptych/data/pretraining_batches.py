@@ -63,6 +63,16 @@ class PretrainingBatch:
         """Tokens to predict."""
         return int((self.labels != IGNORE).sum())
 
+    @property
+    def n_tokens(self) -> int:
+        """What a run's speed counts: real tokens of the inputs."""
+        return int(self.valid.sum())
+
+    @property
+    def n_targets(self) -> tuple[int, int]:
+        """Predictions of the two terms of the loss: masked tokens, and pairs."""
+        return self.n_target_tokens, len(self)
+
     def to(self, device: torch.device | str) -> "PretrainingBatch":
         """The batch on `device`."""
         return PretrainingBatch(

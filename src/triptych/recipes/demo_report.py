@@ -17,7 +17,7 @@ from triptych.recipes.report import (
     scores,
     write_report,
 )
-from triptych.recipes.run_curves import curves
+from triptych.recipes.run_curves import TRANSLATION_PANELS, curves
 from triptych.recipes.story_gold import gold_alignment, sense_cases
 from triptych.recipes.translation import Translation
 from triptych.recipes.word_alignment import AlignmentHead, align_pairs, cross_attentions
@@ -33,7 +33,10 @@ def write_demo_report(panel: TranslationDemo, path: Path, next_commands: dict[st
     sections = [
         Section("Scores", _scores(panel)),
         Section("Two senses of one word", _senses(panel)),
-        Section("Learning", figure(curves(panel.run), "Loss and BLEU over the updates.")),
+        Section(
+            "Learning",
+            figure(curves(panel.run, TRANSLATION_PANELS), "Loss and BLEU over the updates."),
+        ),
         Section("Alignment", _alignment(panel, chosen)),
         Section("All heads", _heads(panel, chosen)),
         Section("Translations", samples_table(_samples(panel))),

@@ -1,4 +1,4 @@
-"""The model card: what a translation model was trained on, how, and how well it did."""
+"""The model card: what a model was trained on, how, and how well it did."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +7,8 @@ from typing import Any
 from triptych import __version__
 from triptych.config import to_toml
 from triptych.models.encoder_decoder import EncoderDecoder
+from triptych.models.heads import BertWithHeads
+from triptych.recipes.bert_run import BertRun
 from triptych.recipes.translation_run import TranslationRun
 from triptych.training.run_folder import RunFolder
 
@@ -28,7 +30,7 @@ An encoder-decoder (Vaswani et al. 2017) of {n_parameters:,} parameters: \
 {model.config.vocab_size:,}. Trained with triptych {__version__}; it loads in transformers as a \
 MarianMTModel.
 
-{_scores(RunFolder(out).rows())}
+{_scores(RunFolder(out).rows(), "greedy", "target tokens")}
 ## Use
 
 ```bash
@@ -45,7 +47,39 @@ The content of `run.toml`; `triptych train translation --config run.toml --out R
 """
 
 
-def _scores(rows: list[dict[str, Any]]) -> str:
+def bert_card(run: BertRun, out: Path, model: BertWithHeads) -> str:
+    """Markdown with the metadata block that model hubs read."""
+    n_parameters = sum(p.numel() for p in model.parameters())
+    c = model.config.trunk
+    return f"""---
+library_name: triptych
+pipeline_tag: fill-mask
+---
+# BERT, {c.n_layers} layers, {c.d_model} wide
+
+An encoder (Devlin et al. 2018) of {n_parameters:,} parameters with the heads of pretraining: \
+{c.n_layers} layers, {c.d_model} wide, {c.n_heads} heads, a vocabulary of {c.vocab_size:,}. \
+Trained on masked words and next sentence with triptych {__version__}; it loads in transformers as \
+a BertForPreTraining.
+
+{_scores(RunFolder(out).rows(), "over all validation documents", "tokens")}
+## Use
+
+```bash
+triptych fill FOLDER 'The [MASK] sat by the river.'
+```
+
+## Recipe
+
+The content of `run.toml`; `triptych train bert --config run.toml --out RUN` repeats it.
+
+```toml
+{to_toml(run).strip()}
+```
+"""
+
+
+def _scores(rows: list[dict[str, Any]], how: str, tokens: str) -> str:
     """The newest validation as a table, or that there is none yet."""
     measured = [row for row in rows if "valid_loss" in row]
     if not measured:
@@ -56,5 +90,5 @@ def _scores(rows: list[dict[str, Any]]) -> str:
         for name, value in row.items()
         if name.startswith("valid_")
     ]
-    head = f"On the validation set, greedy, after {row['update']:,} updates and {row['tokens']:,} "
-    return head + "target tokens:\n\n| metric | value |\n|---|---|\n" + "\n".join(lines) + "\n"
+    head = f"On the validation set, {how}, after {row['update']:,} updates and {row['tokens']:,} "
+    return head + f"{tokens}:\n\n| metric | value |\n|---|---|\n" + "\n".join(lines) + "\n"

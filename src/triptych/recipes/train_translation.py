@@ -1,7 +1,5 @@
 """Train an encoder-decoder on sentence pairs: the wiring, from files to `best/`."""
 
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,16 +9,13 @@ import torch
 from torch import nn
 
 from triptych import checkpoint
-from triptych.config import difference, load_toml, to_toml
 from triptych.data.batching import PairBatch
-from triptych.errors import ConfigError
-from triptych.files.atomic import write_file
-from triptych.files.lock import FolderLock
 from triptych.models.encoder_decoder import EncoderDecoder
 from triptych.models.presets import translation_preset
 from triptych.recipes.model_card import translation_card
 from triptych.recipes.model_kinds import translation_parts
-from triptych.recipes.run_curves import draw_curves
+from triptych.recipes.run_curves import TRANSLATION_PANELS
+from triptych.recipes.run_start import check_same_run, row_listener, start_run
 from triptych.recipes.translation_data import TranslationCorpus
 from triptych.recipes.translation_run import TranslationRun
 from triptych.recipes.translation_validation import TranslationValidation
@@ -28,13 +23,12 @@ from triptych.runtime.attention import use_fast_attention
 from triptych.runtime.compile import compiled
 from triptych.tokenizers.base import TranslationTokenizer
 from triptych.tokenizers.bpe import JointBpe
-from triptych.training.distributed import Processes, join_processes
+from triptych.training.distributed import Processes
 from triptych.training.objectives import RegularizedDropoutObjective, TranslationObjective
-from triptych.training.run_folder import Row, RunFolder
+from triptych.training.run_folder import RunFolder
 from triptych.training.schedule import make_schedule, paper_peak
 from triptych.training.step import Objective
 from triptych.training.task import Outcome, Task
-from triptych.training.tensorboard import tensorboard_rows
 from triptych.training.trainer import Trainer
 
 
@@ -45,19 +39,16 @@ def train_translation(
 
     Raises ConfigError if the run there has another configuration; `fresh` moves it aside.
     """
-    processes = join_processes(device)
-    if not processes.is_first:
-        processes.wait()
-        return _train(run, out, processes, quiet)
-    if fresh:
-        _move_aside(out)
-    with FolderLock(out):
-        corpus = TranslationCorpus(run.data, out)
+    corpus = TranslationCorpus(run.data, out)
+
+    def prepare() -> None:
         corpus.check()
-        _check_same_run(run, out)
+        check_same_run(run, out)
         corpus.prepare(_start_folder(run))
-        processes.wait()
-        return _train(run, out, processes, quiet)
+
+    return start_run(
+        out, device, fresh, prepare, lambda processes: _train(run, out, processes, quiet)
+    )
 
 
 def _train(run: TranslationRun, out: Path, processes: Processes, quiet: bool) -> Outcome:
@@ -88,7 +79,7 @@ def _train(run: TranslationRun, out: Path, processes: Processes, quiet: bool) ->
         mean_weights=checkpoint.average_weights,
         schedule=make_schedule(optimizer, peak, settings.max_updates),
         flops=lambda batch: n_passes * training_flops(model, batch),
-        on_row=_row_listener(out, run.tensorboard),
+        on_row=row_listener(out, TRANSLATION_PANELS, run.tensorboard),
     )
     return Trainer(task, folder, settings, optimizer, processes, quiet).run()
 
@@ -98,19 +89,6 @@ def make_objective(run: TranslationRun, pad_id: int) -> Objective:
     if run.loss.r_drop:
         return RegularizedDropoutObjective(pad_id, run.loss.label_smoothing, run.loss.r_drop)
     return TranslationObjective(pad_id, run.loss.label_smoothing)
-
-
-def _row_listener(out: Path, tensorboard: bool) -> Callable[[Row], None]:
-    """Draws `curves.png` at each validation; hands every row to TensorBoard if it is wanted."""
-    add = tensorboard_rows(out / "tensorboard") if tensorboard else None
-
-    def listen(row: Row) -> None:
-        if add is not None:
-            add(row)
-        if "valid_loss" in row:
-            draw_curves(out)
-
-    return listen
 
 
 def make_model(run: TranslationRun, tokenizer: TranslationTokenizer) -> EncoderDecoder:
@@ -164,29 +142,3 @@ def _saver(
 
 def _start_folder(run: TranslationRun) -> Path | None:
     return checkpoint.resolve(run.model.start_from) if run.model.start_from else None
-
-
-def _check_same_run(run: TranslationRun, out: Path) -> None:
-    path = out / "run.toml"
-    if path.exists():
-        different = difference(load_toml(TranslationRun, path), run)
-        if not different:
-            return
-        if RunFolder(out).checkpoint_updates():
-            raise ConfigError(
-                f"{out} holds a run with another configuration ({'; '.join(different)}); choose "
-                "another --out, or --fresh to start anew beside it"
-            )
-        for prepared in ("tokenizer", "data"):  # nothing is trained yet: a start that failed
-            shutil.rmtree(out / prepared, ignore_errors=True)
-    write_file(path, to_toml(run))
-
-
-def _move_aside(out: Path) -> None:
-    """Rename a run that is there to the first free name `out.1`, `out.2` …"""
-    if out.exists():
-        number = 1
-        while out.with_name(f"{out.name}.{number}").exists():
-            number += 1
-        with FolderLock(out):
-            os.rename(out, out.with_name(f"{out.name}.{number}"))

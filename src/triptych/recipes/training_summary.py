@@ -4,6 +4,7 @@ import json
 import shlex
 from pathlib import Path
 
+from triptych.recipes.bert_run import BertRun
 from triptych.recipes.translation_run import TranslationRun
 from triptych.training.signals import EXIT_STATUS
 from triptych.training.task import Outcome
@@ -15,6 +16,12 @@ ENDINGS = {
     "SIGINT": "interrupted, and saved",
 }
 
+Run = TranslationRun | BertRun
+NEXT: dict[type[Run], str] = {
+    TranslationRun: "triptych translate {} --input FILE",
+    BertRun: "triptych fill {} 'The [MASK] sat by the river.'",
+}
+
 
 def exit_status(outcome: Outcome) -> int:
     """0 for a run that ended by itself, 75 after SIGTERM, 130 after SIGINT."""
@@ -22,7 +29,7 @@ def exit_status(outcome: Outcome) -> int:
     return by_name.get(outcome.stopped_by, 0)
 
 
-def summary_text(outcome: Outcome, out: Path, run: TranslationRun) -> str:
+def summary_text(outcome: Outcome, out: Path, run: Run) -> str:
     """Where the best model is, how good, and the command to try next."""
     lines = [f"{outcome.updates:,} updates: {ENDINGS[outcome.stopped_by]}"]
     best = out / "best"
@@ -33,13 +40,13 @@ def summary_text(outcome: Outcome, out: Path, run: TranslationRun) -> str:
             f"best model: {best} ({run.training.select} {outcome.best:.3f} on the validation "
             f"set, at update {outcome.best_update:,})"
         )
-        lines.append(f"next: triptych translate {shlex.quote(str(best))} --input FILE")
+        lines.append("next: " + NEXT[type(run)].format(shlex.quote(str(best))))
     if exit_status(outcome):
         lines.append("the same command goes on from here")
     return "\n".join(lines)
 
 
-def summary_json(outcome: Outcome, out: Path, run: TranslationRun) -> str:
+def summary_json(outcome: Outcome, out: Path, run: Run) -> str:
     """The same as one JSON object with fixed keys; `model` is null before a validation."""
     return json.dumps(
         {

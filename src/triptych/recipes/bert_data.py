@@ -1,0 +1,130 @@
+"""From files of documents to a tokenizer and batches, once for each run folder."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from triptych.data.document_shards import DocumentShards
+from triptych.data.documents import read_documents
+from triptych.data.masking import MaskingRules
+from triptych.data.next_sentence import NextSentenceRules
+from triptych.data.phases import PhasedBatches
+from triptych.data.pretraining_batches import FixedRows, PretrainingBatch, PretrainingBatches
+from triptych.data.shards import corpus_fingerprint
+from triptych.data.text import read_lines
+from triptych.errors import UsageError
+from triptych.files.atomic import write_file
+from triptych.files.notices import notice
+from triptych.recipes.bert_run import BertData, BertRun
+from triptych.tokenizers.wordpiece import WordPiece
+
+VALID_SEED = 0
+"""Validation pairs and masks are the same in every run."""
+
+
+class BertCorpus:
+    """What a run folder holds of its data: `tokenizer/`, `data/`, `valid/` and `corpus.json`."""
+
+    def __init__(self, data: BertData, folder: Path) -> None:
+        self.data, self.folder = data, folder
+
+    def check(self) -> None:
+        """Raise what would stop a run at once: UsageError for standard input, DataError for files
+        that cannot be read or hold no document."""
+        if "-" in self.data.text + self.data.valid_text:
+            raise UsageError("training reads its text more than once: give a file instead of '-'")
+        for files in (self.data.text, self.data.valid_text):
+            next(read_documents(files, self.data.language)[0])
+
+    def prepare(self, start_from: Path | None) -> None:
+        """Read everything once: train the tokenizer, write the shards, report what was left out.
+
+        What is already there from an earlier start of the same run is kept.
+        """
+        tokenizer = self._tokenizer(start_from)
+        reports = {
+            "text": self._build(self.data.text, "data", tokenizer),
+            "valid_text": self._build(self.data.valid_text, "valid", tokenizer),
+        }
+        if any(reports.values()):
+            write_file(self.folder / "corpus.json", json.dumps(reports, indent=1))
+
+    def tokenizer(self) -> WordPiece:
+        """The tokenizer that `prepare` has put there."""
+        return WordPiece.load(self.folder / "tokenizer")
+
+    def source(self, run: BertRun) -> PhasedBatches:
+        """The endless stream of training batches: short inputs, then, if asked for, long ones."""
+        shards, tokenizer = DocumentShards.load(self.folder / "data"), self.tokenizer()
+        n_short = (run.training.max_updates - run.long.long_updates) * run.training.accumulate
+        phases = [(n_short, self.data.max_seq_len, self.data.batch_size)]
+        if run.long.long_updates:
+            phases.append((0, run.long.long_seq_len, run.long.long_batch_size))
+        return PhasedBatches(
+            [
+                (n, self._batches(shards, tokenizer, length, rows, run.training.seed + number))
+                for number, (n, length, rows) in enumerate(phases)
+            ]
+        )
+
+    def valid_batches(self, tokenizer: WordPiece) -> Iterator[PretrainingBatch]:
+        """One pass over the validation documents, always with the same pairs and masks."""
+        shards = DocumentShards.load(self.folder / "valid", verify=False)
+        source = self._batches(shards, tokenizer, self.data.max_seq_len, 64, VALID_SEED)
+        for _ in range(source.n_batches):
+            yield source.load(next(source))
+
+    def _batches(
+        self, shards: DocumentShards, tokenizer: WordPiece, length: int, rows: int, seed: int
+    ) -> PretrainingBatches:
+        return PretrainingBatches(
+            shards,
+            tokenizer,
+            NextSentenceRules(max_seq_len=length, short_seq_prob=self.data.short_seq_prob),
+            MaskingRules(mask_prob=self.data.mask_prob, whole_words=self.data.whole_words),
+            FixedRows(rows),
+            seed,
+        )
+
+    def _build(
+        self, files: tuple[str, ...], name: str, tokenizer: WordPiece
+    ) -> dict[str, object] | None:
+        """The shards of some files; gives the report if they were read."""
+        documents, report = read_documents(files, self.data.language)
+        rules = {"language": self.data.language}
+        fingerprint = corpus_fingerprint(files, self.folder / "tokenizer", rules)
+        DocumentShards.build(documents, tokenizer, self.folder / name, fingerprint, report=report)
+        if not report.n_documents:
+            return None
+        n_left_out = sum(report.left_out.counts.values())
+        notice(
+            f"{name}: {report.n_documents:,} documents, {report.n_sentences:,} sentences, "
+            f"{report.n_tokens:,} tokens; {n_left_out:,} lines or sentences were left out "
+            f"(reasons: {self.folder / 'corpus.json'})"
+        )
+        return report.to_dict()
+
+    def _tokenizer(self, start_from: Path | None) -> WordPiece:
+        folder = self.folder / "tokenizer"
+        given = start_from or (Path(self.data.tokenizer) if self.data.tokenizer else None)
+        if folder.is_dir():
+            return WordPiece.load(folder)
+        if given is not None:
+            tokenizer = WordPiece.load(given)
+        else:
+            lines = _Lines(self.data.text)
+            lowercase = not self.data.keep_case
+            tokenizer = WordPiece.train(lines, self.data.vocab_size, lowercase=lowercase)
+        tokenizer.save(folder)
+        return tokenizer
+
+
+class _Lines:
+    """The lines of all files, read anew each time; one that is not UTF-8 is passed over."""
+
+    def __init__(self, files: tuple[str, ...]) -> None:
+        self.files = files
+
+    def __iter__(self) -> Iterator[str]:
+        for name in self.files:
+            yield from read_lines(name, lambda invalid: None)

@@ -1,0 +1,90 @@
+"""How every training run begins: one process at a time, and only as the run that is there."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from triptych.config import difference, load_toml, to_toml
+from triptych.errors import ConfigError
+from triptych.files.atomic import write_file
+from triptych.files.lock import FolderLock
+from triptych.recipes.run_curves import Panels, draw_curves
+from triptych.training.distributed import Processes, join_processes
+from triptych.training.run_folder import Row, RunFolder
+from triptych.training.task import Outcome
+from triptych.training.tensorboard import tensorboard_rows
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+PREPARED = ("tokenizer", "data", "valid")
+"""What a start makes in the run's folder before anything is trained."""
+
+
+def start_run(
+    out: Path,
+    device: str,
+    fresh: bool,
+    prepare: Callable[[], None],
+    train: Callable[[Processes], Outcome],
+) -> Outcome:
+    """`prepare` in the first process, under the folder's lock, then `train` in all of them.
+
+    `fresh` moves a run that is there aside. Raises ConfigError if the run in `out` has another
+    configuration, LockedError while another process trains there.
+    """
+    processes = join_processes(device)
+    if not processes.is_first:
+        processes.wait()
+        return train(processes)
+    if fresh:
+        _move_aside(out)
+    with FolderLock(out):
+        prepare()
+        processes.wait()
+        return train(processes)
+
+
+def check_same_run(run: "DataclassInstance", out: Path) -> None:
+    """Write `run.toml`, or compare with the one that is there. Raises ConfigError.
+
+    Where nothing is trained yet, what a failed start prepared is removed.
+    """
+    path = out / "run.toml"
+    if path.exists():
+        different = difference(load_toml(type(run), path), run)
+        if not different:
+            return
+        if RunFolder(out).checkpoint_updates():
+            raise ConfigError(
+                f"{out} holds a run with another configuration ({'; '.join(different)}); choose "
+                "another --out, or --fresh to start anew beside it"
+            )
+        for prepared in PREPARED:
+            shutil.rmtree(out / prepared, ignore_errors=True)
+    write_file(path, to_toml(run))
+
+
+def row_listener(out: Path, panels: Panels, tensorboard: bool) -> Callable[[Row], None]:
+    """Draws `curves.png` at each validation; hands every row to TensorBoard if it is wanted."""
+    add = tensorboard_rows(out / "tensorboard") if tensorboard else None
+
+    def listen(row: Row) -> None:
+        if add is not None:
+            add(row)
+        if "valid_loss" in row:
+            draw_curves(out, panels)
+
+    return listen
+
+
+def _move_aside(out: Path) -> None:
+    """Rename a run that is there to the first free name `out.1`, `out.2` …"""
+    if out.exists():
+        number = 1
+        while out.with_name(f"{out.name}.{number}").exists():
+            number += 1
+        with FolderLock(out):
+            os.rename(out, out.with_name(f"{out.name}.{number}"))
