@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # runs are compared bit for bit: same threads
+
 ROOT = Path(__file__).parents[1]
 
 

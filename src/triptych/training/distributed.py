@@ -26,24 +26,32 @@ class Processes:
         return range(self.rank, n_items, self.world_size)
 
     def sum(self, values: Tensor) -> Tensor:
-        """The elementwise sum over all processes."""
-        if self.world_size > 1:
-            dist.all_reduce(values)
-        return values
+        """The elementwise sum over all processes, where `values` lie.
+
+        On the way they are on this process's device: NCCL moves nothing that lies on the CPU.
+        """
+        if self.world_size == 1:
+            return values
+        sent = values.to(self.device)
+        dist.all_reduce(sent)
+        return sent.to(values.device)
 
     def first(self, values: Tensor) -> Tensor:
-        """What the first process holds."""
-        if self.world_size > 1:
-            dist.broadcast(values, src=0)
-        return values
+        """What the first process holds, where `values` lie."""
+        if self.world_size == 1:
+            return values
+        sent = values.to(self.device)
+        dist.broadcast(sent, src=0)
+        return sent.to(values.device)
 
     def gather(self, values: Tensor) -> list[Tensor]:
         """What each process holds, in the order of their ranks; all of one shape."""
         if self.world_size == 1:
             return [values]
-        parts = [torch.empty_like(values) for _ in range(self.world_size)]
-        dist.all_gather(parts, values)
-        return parts
+        sent = values.to(self.device)
+        parts = [torch.empty_like(sent) for _ in range(self.world_size)]
+        dist.all_gather(parts, sent)
+        return [part.to(values.device) for part in parts]
 
     def sum_gradients(self, parameters: list[torch.nn.Parameter]) -> None:
         """Replace each gradient by its sum over all processes, in one message."""

@@ -97,8 +97,8 @@ def gather_random_states(processes: Processes) -> dict[str, Tensor]:
     for kind, state in (("cpu", cpu), ("cuda", cuda)):
         if state is None:
             continue
-        parts = processes.gather(state.to(processes.device))
-        states |= {f"{kind}.{rank}": part.cpu() for rank, part in enumerate(parts)}
+        parts = processes.gather(state)
+        states |= {f"{kind}.{rank}": part for rank, part in enumerate(parts)}
     return states
 
 

@@ -130,7 +130,7 @@ class Trainer:
 
     def _stop_agreed(self, stop: StopRequest) -> bool:
         """True in all processes as soon as one was asked to stop."""
-        asked = torch.tensor([float(stop.signal is not None)], device=self.processes.device)
+        asked = torch.tensor([float(stop.signal is not None)])
         return self.processes.sum(asked).item() > 0
 
     # -- validation --------------------------------------------------------------------------
@@ -155,7 +155,7 @@ class Trainer:
                 self._report(found, bool(better[1]), line)
                 if better[1]:
                     self.task.save_model(self.run_folder.best, self.model, None)
-        value, is_better = self.processes.first(better.to(self.processes.device)).tolist()
+        value, is_better = self.processes.first(better).tolist()
         c.without_better = 0 if is_better else c.without_better + 1
         if is_better:
             c.best, c.best_update = value, c.update
