@@ -29,18 +29,20 @@ def train_wordpiece(
     names = list(vars(specials).values())
     empty = build_wordpiece({name: i for i, name in enumerate(names)}, specials, cleaning)
     alphabet = _choose_alphabet(lines, empty, min_frequency, max_alphabet)
-    smallest = len(names) + 2 * len(alphabet)
+    within = [f"##{char}" for char in alphabet if _can_continue(char, empty)]
+    smallest = len(names) + len(alphabet) + len(within)
     if vocab_size < smallest:
         raise UsageError(
             f"a vocabulary of {vocab_size} entries has no room for the {len(names)} special tokens "
             f"and the {len(alphabet)} characters of this text, each at a word's beginning and "
             f"within: ask for {smallest} or more, or lower --max-alphabet"
         )
-    # The alphabet is ours: the library's own limit breaks ties by the order of a hash table.
+    # The alphabet is ours: the library numbers characters, and so breaks ties, by the order of a
+    # hash table. Naming those within a word as special tokens fixes their numbers for training.
     trainer = WordPieceTrainer(
         vocab_size=vocab_size,
         min_frequency=min_frequency,
-        special_tokens=names,
+        special_tokens=[*names, *within],
         initial_alphabet=alphabet,
         limit_alphabet=len(alphabet),
         show_progress=False,
@@ -65,3 +67,11 @@ def _choose_alphabet(
             f"there is no text to train a tokenizer on: no character occurs {min_frequency} times"
         )
     return sorted(sorted(often, key=lambda char: (-counts[char], char))[:max_alphabet])
+
+
+def _can_continue(char: str, pipeline: Tokenizer) -> bool:
+    """Whether a character may stand within a word: punctuation and CJK are words of their own."""
+    normalizer, pre_tokenizer = pipeline.normalizer, pipeline.pre_tokenizer
+    assert normalizer is not None
+    assert pre_tokenizer is not None
+    return len(pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(f"a{char}"))) == 1
