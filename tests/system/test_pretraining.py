@@ -1,0 +1,179 @@
+"""A small encoder is pretrained: it learns, it goes on bit for bit, and split work is the same."""
+
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from triptych.checkpoint import load_folder
+from triptych.data.pretraining_batches import PretrainingBatches
+from triptych.files.tensors import load_tensors
+from triptych.recipes.bert_data import BertCorpus
+from triptych.recipes.bert_run import (
+    BertData,
+    BertOptimizer,
+    BertRun,
+    BertShape,
+    BertTraining,
+    LongInputs,
+)
+from triptych.recipes.encoder import Encoder
+from triptych.recipes.load import load_encoder
+from triptych.recipes.train_bert import make_model, train_bert
+from triptych.training.distributed import Processes
+from triptych.training.objectives import PretrainingObjective
+from triptych.training.run_folder import RunFolder
+from triptych.training.step import Stepper
+
+COLOURS = ["red", "green", "blue", "white", "black", "brown"]
+THINGS = ["cat", "dog", "bird", "fish", "horse", "mouse"]
+
+
+def write_documents(path: Path, n: int, start: int) -> None:
+    """A document tells of one thing of one colour, so that both tasks can be learned."""
+    documents = []
+    for i in range(start, start + n):
+        thing, colour = THINGS[i % 6], COLOURS[i % 6]
+        lines = [
+            f"the {thing} is {colour} .",
+            f"i saw a {colour} {thing} .",
+            f"my {thing} was so {colour} today .",
+            f"a {colour} {thing} came home .",
+        ]
+        documents.append("\n".join(lines[(i // 6 + j) % 4] for j in range(4)))
+    path.write_text("\n\n".join(documents) + "\n")
+
+
+def run_of(folder: Path, updates: int, **training: object) -> BertRun:
+    settings = {"validate_every": 10, "precision": "fp32", **training}
+    return BertRun(
+        data=BertData(
+            text=(str(folder / "train.txt"),), valid_text=(str(folder / "valid.txt"),),
+            language="lines", vocab_size=100, batch_size=16, max_seq_len=24,
+        ),
+        long=LongInputs(long_updates=6, long_seq_len=32, long_batch_size=8),
+        model=BertShape(preset="tiny", dropout=0.1),
+        optimizer=BertOptimizer(learning_rate=2e-3, warmup=5),
+        training=BertTraining(max_updates=updates, **settings),  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("documents")
+    write_documents(made / "train.txt", 120, 0)
+    write_documents(made / "valid.txt", 24, 1000)
+    return made
+
+
+@pytest.fixture(scope="module")
+def learned(folder: Path) -> Path:
+    outcome = train_bert(run_of(folder, 160, validate_every=80), folder / "run", quiet=True)
+    assert outcome.stopped_by == "max_updates"
+    return folder / "run"
+
+
+def rows(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_both_tasks_are_learned_and_reported_apart(learned: Path) -> None:
+    last = [row for row in rows(learned) if "valid_loss" in row][-1]
+    print({name: value for name, value in last.items() if name.startswith("valid_")})
+    assert last["valid_masked_accuracy"] > 0.6
+    assert last["valid_next_accuracy"] > 0.8
+    assert last["valid_loss"] == pytest.approx(last["valid_masked_nll"] + last["valid_next_nll"])
+    training = [row for row in rows(learned) if "masked_nll" in row]
+    assert all(r["loss"] == pytest.approx(r["masked_nll"] + r["next_nll"]) for r in training)
+    assert "masked:" in (learned / "samples.md").read_text()
+    assert (learned / "curves.png").stat().st_size > 1000
+
+
+def test_the_model_fills_in_what_it_has_learned(learned: Path) -> None:
+    encoder: Encoder = load_encoder(learned / "best", device="cpu")
+    found = encoder.fill("the dog is green . a [MASK] dog came home .", top_k=3)
+    assert found[0].words == ("green",)
+    assert "BertForPreTraining" in (learned / "best" / "config.json").read_text()
+    assert "masked_accuracy" in (learned / "best" / "README.md").read_text()
+
+
+def test_stopped_in_either_phase_it_goes_on_bit_for_bit(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of(folder, 20, accumulate=2)
+    train_bert(run, tmp_path / "straight", quiet=True)
+    for stops in ([7], [17], [12, 36]):  # batches drawn; the second phase begins after 28
+        name = tmp_path / f"stopped-{len(stops)}-{stops[0]}"
+        for stop in [*stops, None]:
+            with monkeypatch.context() as patch:
+                if stop is not None:
+                    interrupt_at(patch, stop)
+                outcome = train_bert(run, name, quiet=True)
+            assert outcome.stopped_by == ("SIGTERM" if stop is not None else "max_updates")
+        assert_same(tmp_path / "straight", name, 20)
+
+
+def interrupt_at(patch: pytest.MonkeyPatch, batch: int) -> None:
+    """SIGTERM to this process when so many batches of the run are loaded."""
+    load, left = PretrainingBatches.load, [batch]
+
+    def counted(self: PretrainingBatches, choice: object) -> object:
+        if self.seed:  # not the validation's
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGTERM)
+        return load(self, choice)  # type: ignore[arg-type]
+
+    patch.setattr(PretrainingBatches, "load", counted)
+
+
+def assert_same(one: Path, other: Path, update: int) -> None:
+    for name in ("model.safetensors", "training.safetensors"):
+        first, second = (
+            load_tensors(RunFolder(run).checkpoint(update) / name) for run in (one, other)
+        )
+        assert first.keys() == second.keys()
+        for key, value in first.items():
+            assert torch.equal(value, second[key]), (name, key)
+    losses = [[row["loss"] for row in rows(run) if "loss" in row] for run in (one, other)]
+    assert losses[0] == losses[1]
+
+
+def test_split_batches_have_the_gradient_of_the_whole(learned: Path, folder: Path) -> None:
+    """Both terms have their own denominators, over all batches of an update."""
+    run = run_of(folder, 20)
+    run = replace(run, model=replace(run.model, dropout=0.0))
+    corpus = BertCorpus(run.data, learned)
+    source = corpus.source(run)
+    batches = [source.load(next(source)) for _ in range(3)]
+    found = []
+    for n_parts in (1, 3, 100):
+        model = make_model(run, corpus.tokenizer())
+        stepper = Stepper(
+            model, PretrainingObjective(), Processes(), "fp32", 0.0, n_parts,
+            terms=PretrainingObjective.terms,
+        )  # fmt: skip
+        means = stepper.gradients(batches)
+        found.append((means, {name: p.grad for name, p in model.named_parameters()}))
+    (means, whole), *others = found
+    largest = max(float(g.abs().max()) for g in whole.values() if g is not None)
+    for other, gradients in others:
+        assert other.loss == pytest.approx(means.loss, rel=1e-6)
+        assert other.terms == pytest.approx(means.terms, rel=1e-6)
+        assert other.n_tokens == means.n_tokens
+        for name, gradient in gradients.items():
+            assert gradient is not None
+            assert float((gradient - whole[name]).abs().max()) <= 1e-5 * largest, name
+
+
+def test_training_goes_on_from_a_model(learned: Path, folder: Path, tmp_path: Path) -> None:
+    run = run_of(folder, 2, validate_every=2)
+    run = replace(run, model=BertShape(start_from=str(learned / "best")))
+    train_bert(run, tmp_path / "more", quiet=True)
+    first = rows(tmp_path / "more")[0]
+    assert first["masked_nll"] < 2  # a fresh model begins at the logarithm of its vocabulary
+    assert load_folder(tmp_path / "more" / "best").model.training is False
