@@ -6,56 +6,22 @@ time and the private memory of each step; the limit is 2 GB.
 
     python benchmarks/corpus_5m.py --pairs 5000000 --folder build/corpus_5m
 
-Private memory is `Anonymous` of /proc/self/smaps_rollup, sampled ten times a second: what the
-process holds itself. Pages of mapped files, which the kernel may drop at any time, are apart; they
-are in VmHWM, printed beside it. Linux only.
+What private memory is: `memory_watch.py`.
 """
 
 import argparse
 import shutil
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from memory_watch import conclude, step
 from triptych.data.batching import Indices, TokenBatches, collate_pairs
 from triptych.data.cleaning import CleaningReport, CleaningRules, clean
 from triptych.data.pairs import SentencePair
 from triptych.data.shards import PairShards
 from triptych.data.storybook import stories
 from triptych.tokenizers.bpe import JointBpe
-
-LIMIT = 2e9
-
-
-class MemoryWatch:
-    """The largest private memory of this process while the block runs, in bytes."""
-
-    def __init__(self) -> None:
-        self.peak = 0
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> "MemoryWatch":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while True:
-            self.peak = max(self.peak, kilobytes("smaps_rollup", "Anonymous") * 1024)
-            if self._done.wait(0.1):
-                return
-
-
-def kilobytes(file: str, key: str) -> int:
-    for line in Path("/proc/self", file).read_text().splitlines():
-        if line.startswith(f"{key}:"):
-            return int(line.split()[1])
-    raise SystemExit(f"/proc/self/{file} has no {key}")
 
 
 class Timed:
@@ -84,21 +50,6 @@ def storybook_pairs(n_pairs: int, seed: int) -> Iterator[SentencePair]:
             made += 1
             if made == n_pairs:
                 return
-
-
-def step(name: str, work: Callable[[], object]) -> float:
-    """Run and report one step; its peak of private memory in bytes."""
-    begin = time.perf_counter()
-    with MemoryWatch() as watch:
-        said = work()
-    seconds = time.perf_counter() - begin
-    resident = kilobytes("status", "VmHWM") * 1024
-    print(
-        f"{name:28} {seconds:9.1f} s   private {watch.peak / 1e6:8.0f} MB   "
-        f"resident so far {resident / 1e6:8.0f} MB   {said}",
-        flush=True,
-    )
-    return watch.peak
 
 
 def main() -> None:
@@ -149,12 +100,9 @@ def main() -> None:
         return f"{n_tokens:,} target tokens"
 
     peaks.append(step("pad every batch", pad))
-    verdict = "under" if max(peaks) < LIMIT else "OVER"
-    print(f"peak private memory {max(peaks) / 1e6:,.0f} MB: {verdict} {LIMIT / 1e6:,.0f} MB")
     if not options.keep:
         shutil.rmtree(options.folder)
-    if max(peaks) >= LIMIT:
-        raise SystemExit(1)
+    conclude(peaks)
 
 
 if __name__ == "__main__":

@@ -29,11 +29,10 @@ from triptych.data.shard_files import (
     Ids,
     building,
     flat_ids,
+    is_built,
     map_array,
-    read_manifest,
-    refuse_other,
+    read_corpus,
     token_dtype,
-    verify_files,
     write_manifest,
 )
 from triptych.errors import DataError, UsageError
@@ -109,10 +108,8 @@ class DocumentShards:
         that holds something else; LockedError while another process builds here; DiskFullError.
         """
         folder = Path(folder)
-        if folder.exists() and any(folder.iterdir()):
-            refuse_other(folder, FORMAT, ARRAYS, fingerprint or None, replace)
-            if not replace:
-                return cls.load(folder)
+        if is_built(folder, FORMAT, ARRAYS, fingerprint or None, replace):
+            return cls.load(folder)
         with (
             building(folder) as partial,
             closing(_Writer(partial, tokenizer, report or DocumentReport())) as writer,
@@ -129,8 +126,7 @@ class DocumentShards:
         Raises DataError, naming the file, where one is missing, cut short or changed.
         """
         folder = Path(folder)
-        manifest = read_manifest(folder, FORMAT)
-        verify_files(folder, manifest["files"], verify)
+        manifest = read_corpus(folder, FORMAT, verify)
         offset = np.dtype("<i8")
         return cls(
             folder=folder,

@@ -10,6 +10,9 @@ What is too long loses tokens at a random end of the longer part.
 
 A part is thus always one range of the corpus, and an example five numbers, whatever its length.
 
+Every other document is as likely to be drawn, whatever its length: beside many articles, a few
+books lend hardly any random text, so that in such a corpus style alone gives much away.
+
     N  examples     S  sentences of a block     D  documents of the corpus
 
 Everything about a chunk follows from its first sentence and from draws that belong to it (see

@@ -135,30 +135,41 @@ def verify_files(folder: Path, files: Mapping[str, Mapping[str, Any]], hashes: b
                 )
 
 
-def refuse_other(
+def is_built(
     folder: Path,
     expected_format: str,
     arrays: Collection[str],
-    wanted: Mapping[str, str] | None,
+    fingerprint: Mapping[str, str] | None,
     replace: bool,
-) -> None:
-    """Raise DataError unless `folder` holds the corpus that `wanted` describes, or one to replace.
+) -> bool:
+    """Whether `folder` holds the corpus of this fingerprint already; False: it can be built there.
 
-    `wanted` is its fingerprint; None fits no corpus.
+    No fingerprint fits no corpus. Raises DataError where the folder holds something else, or
+    another corpus that is not to be replaced.
     """
+    if not folder.exists() or not any(folder.iterdir()):
+        return False
     if not {path.name for path in folder.iterdir()} <= {*arrays, MANIFEST}:
         raise DataError(f"{folder} exists and is no tokenised corpus; choose another folder")
     if replace:
-        return
+        return False
     found: Mapping[str, str] = read_manifest(folder, expected_format)["fingerprint"]
-    if wanted is None:
+    if fingerprint is None:
         raise DataError(f"{folder} already holds a tokenised corpus; remove it or replace it")
-    names = [name for name in wanted if wanted[name] != found.get(name)]
+    names = [name for name in fingerprint if fingerprint[name] != found.get(name)]
     if names:
         raise DataError(
             f"{folder} holds a corpus tokenised from something else (different: "
             f"{', '.join(names)}); remove it, replace it or choose another folder"
         )
+    return True
+
+
+def read_corpus(folder: Path, expected_format: str, verify: bool) -> dict[str, Any]:
+    """The manifest of a corpus whose files are whole, with `verify` to the last byte."""
+    manifest = read_manifest(folder, expected_format)
+    verify_files(folder, manifest["files"], verify)
+    return manifest
 
 
 def token_dtype(vocab_size: int) -> np.dtype[Any]:

@@ -30,11 +30,10 @@ from triptych.data.shard_files import (
     Ids,
     building,
     flat_ids,
+    is_built,
     map_array,
-    read_manifest,
-    refuse_other,
+    read_corpus,
     token_dtype,
-    verify_files,
     write_manifest,
 )
 from triptych.errors import DataError
@@ -95,10 +94,8 @@ class PairShards:
         """
         folder = Path(folder)
         wanted = {**(fingerprint or {}), "max_tokens": str(max_tokens)}
-        if folder.exists() and any(folder.iterdir()):
-            refuse_other(folder, FORMAT, ARRAYS, wanted if fingerprint else None, replace)
-            if not replace:
-                return cls.load(folder)
+        if is_built(folder, FORMAT, ARRAYS, wanted if fingerprint else None, replace):
+            return cls.load(folder)
         with (
             building(folder) as partial,
             closing(_Writer(partial, tokenizer, max_tokens)) as writer,
@@ -116,8 +113,7 @@ class PairShards:
         Raises DataError, naming the file, where one is missing, cut short or changed.
         """
         folder = Path(folder)
-        manifest = read_manifest(folder, FORMAT)
-        verify_files(folder, manifest["files"], verify)
+        manifest = read_corpus(folder, FORMAT, verify)
         n_pairs, dtype = manifest["n_pairs"], np.dtype(manifest["dtype"])
         return cls(
             folder=folder,
