@@ -21,7 +21,10 @@ if TYPE_CHECKING:
         TriptychError,
         UsageError,
     )
+    from triptych.models.bert import Bert, BertConfig
     from triptych.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+    from triptych.recipes.encoder import Encoder
+    from triptych.recipes.fill import Filling
     from triptych.recipes.load import load
     from triptych.recipes.translate_options import TranslateOptions
     from triptych.recipes.translation import Translation
@@ -30,12 +33,16 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Bert",
+    "BertConfig",
     "ConfigError",
     "DataError",
     "DiskFullError",
     "DivergedError",
+    "Encoder",
     "EncoderDecoder",
     "EncoderDecoderConfig",
+    "Filling",
     "LockedError",
     "MachineError",
     "ModelFileError",
@@ -49,8 +56,12 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Bert": "models.bert",
+    "BertConfig": "models.bert",
+    "Encoder": "recipes.encoder",
     "EncoderDecoder": "models.encoder_decoder",
     "EncoderDecoderConfig": "models.encoder_decoder",
+    "Filling": "recipes.fill",
     "TranslateOptions": "recipes.translate_options",
     "Translation": "recipes.translation",
     "Translator": "recipes.translator",
