@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 import torch
 
+from triptych import checkpoint
+from triptych.convert.sentence_transformers import Pooling, read_pooling, write_pooling
+from triptych.recipes.convert import convert_to_huggingface
+from triptych.recipes.encoder import Encoder
+from triptych.recipes.load import load_encoder
+
 os.environ["HF_HUB_OFFLINE"] = "1"
 sentence_transformers = pytest.importorskip("sentence_transformers")
 scipy_stats = pytest.importorskip("scipy.stats")
-
-from triptych import checkpoint  # noqa: E402
-from triptych.convert.sentence_transformers import Pooling, read_pooling, write_pooling  # noqa: E402
-from triptych.recipes.encoder import Encoder  # noqa: E402
-from triptych.recipes.load import load_encoder  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +119,13 @@ def test_what_we_save_they_load(ours: Encoder, tmp_path: Path) -> None:
     assert np.abs(ours.embed(texts) - expected).max() < 1e-5
     again = load_encoder(folder, device="cpu")
     assert np.array_equal(again.embed(texts), ours.embed(texts))
+
+
+def test_converting_keeps_the_pooling(ours: Encoder, folder: Path, tmp_path: Path) -> None:
+    assert convert_to_huggingface(folder, tmp_path / "out") == 22_713_216
+    texts = ["One sentence.", "And another, which is longer."]
+    expected = peer(tmp_path / "out").encode(texts, show_progress_bar=False)
+    assert np.abs(ours.embed(texts) - expected).max() < 1e-5
 
 
 def test_a_folder_of_the_newest_sentence_transformers_is_read(

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from triptych import checkpoint
+from triptych.convert.sentence_transformers import read_pooling, write_pooling
 from triptych.errors import UsageError
+from triptych.models.heads import BertWithHeads
 from triptych.recipes.load import find_model
 
 CARD = "What `triptych convert --to huggingface` wrote from `{source}`.\n"
@@ -20,6 +22,13 @@ def convert_to_huggingface(source: Path | str, out: Path) -> int:
     if out.exists() and out.resolve() == found.resolve():
         raise UsageError(f"{out} is the model itself; name another folder to write")
     folder = checkpoint.load_folder(found)
+    pooling, model = read_pooling(found), folder.model
+
+    def add_pooling(new: Path) -> None:
+        """A sentence-transformers folder stays one."""
+        if pooling is not None and isinstance(model, BertWithHeads):
+            write_pooling(new, pooling, model.config.trunk.d_model)
+
     card = found / checkpoint.CARD
     checkpoint.save_folder(
         out,
@@ -28,5 +37,6 @@ def convert_to_huggingface(source: Path | str, out: Path) -> int:
         generation=folder.generation,
         extras=folder.extras,
         card=card.read_text(encoding="utf-8") if card.exists() else CARD.format(source=source),
+        also=add_pooling,
     )
     return sum(p.numel() for p in folder.model.parameters())
