@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from triptych.data.document_shards import DocumentShards
@@ -30,11 +31,11 @@ class BertCorpus:
 
     def check(self) -> None:
         """Raise what would stop a run at once: UsageError for standard input, DataError for files
-        that cannot be read or hold no document."""
+        that cannot be read or hold fewer than two documents."""
         if "-" in self.data.text + self.data.valid_text:
             raise UsageError("training reads its text more than once: give a file instead of '-'")
         for files in (self.data.text, self.data.valid_text):
-            next(read_documents(files, self.data.language)[0])
+            list(islice(read_documents(files, self.data.language)[0], 2))
 
     def prepare(self, start_from: Path | None) -> None:
         """Read everything once: train the tokenizer, write the shards, report what was left out.

@@ -1,0 +1,148 @@
+"""The encoder's commands as a person types them, from documents to vectors and blanks filled in."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from triptych.cli.main import main
+
+STORY = "the {0} sat by the river .\nthe {0} saw a boat on the bank .\nit was a good day ."
+
+
+def write_documents(path: Path, n: int) -> None:
+    animals = ["cat", "dog", "bird", "seal", "mole", "crane"]
+    path.write_text("\n\n".join(STORY.format(animals[i % 6]) for i in range(n)) + "\n")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("encoder")
+    write_documents(folder / "train.txt", 60)
+    write_documents(folder / "valid.txt", 12)
+    status = main([*train(folder), "--out", str(folder / "run"), "--quiet"])
+    assert status == 0
+    return folder / "run" / "best"
+
+
+def train(folder: Path) -> list[str]:
+    return [
+        "train", "bert", "--text", str(folder / "train.txt"), "--valid-text",
+        str(folder / "valid.txt"), "--language", "lines", "--vocab-size", "90", "--preset", "tiny",
+        "--batch-size", "16", "--max-updates", "8", "--warmup", "2", "--validate-every", "4",
+        "--device", "cpu",
+    ]  # fmt: skip
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> tuple[str, str]:
+    assert main(list(words)) == status
+    found = capsys.readouterr()
+    return found.out, found.err
+
+
+def test_fill(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = said(capsys, "fill", str(model), "the [MASK] sat by the [MASK] .", "--top-k", "3")
+    assert len(out.splitlines()) == 3
+    out, _ = said(
+        capsys, "fill", str(model), "the [MASK] sat .", "--candidates", "cat", "dogs", "--json"
+    )
+    found = [json.loads(line) for line in out.splitlines()]
+    assert sorted(filling["words"][0] for filling in found) == ["cat", "dogs"]
+
+
+def test_embed_and_search(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("the cat sat .\n\na boat\n")
+    vectors = tmp_path / "vectors.npy"
+    out, _ = said(
+        capsys, "embed", str(model), "--input", str(texts), "--out", str(vectors), "--normalize"
+    )
+    assert out == f"{vectors}: 3 vectors of 128\n"
+    matrix = np.load(vectors, allow_pickle=False)
+    assert matrix.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(matrix, axis=1), 1, atol=1e-5)
+    out, _ = said(
+        capsys, "search", str(model), "--corpus", str(texts), "--query", "a boat", "--top-k", "1",
+        "--json",
+    )  # fmt: skip
+    assert json.loads(out) | {"cosine": 0} == {"line": 3, "cosine": 0, "text": "a boat"}
+    assert json.loads(out)["cosine"] == pytest.approx(1, abs=1e-5)
+
+
+def test_similarity(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = said(capsys, "similarity", str(model), "the cat", "the cat")
+    assert float(out) == pytest.approx(1, abs=1e-5)
+    assert json.loads(said(capsys, "similarity", str(model), "a", "b", "--json")[0])["cosine"] <= 1
+
+
+def test_tokens_are_shown(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = said(capsys, "tokenizer", "show", str(model), "The river")
+    assert "[CLS]" in out
+    assert "river" in out
+
+
+def test_converted_it_is_the_same(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said(capsys, "convert", str(model), str(tmp_path / "out"), "--to", "huggingface")
+    first = said(capsys, "fill", str(model), "the [MASK] sat .")[0]
+    assert said(capsys, "fill", str(tmp_path / "out"), "the [MASK] sat .")[0] == first
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "expected"),
+    [
+        ("", 3, "0 lines and no text in them"),
+        ("one\ntwo\nthree\n", 3, "train.txt:1: a single document begins here"),
+        (None, 3, "there is no file"),
+    ],
+)
+def test_a_corpus_that_cannot_be_is_refused(
+    text: str | None, status: int, expected: str, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    write_documents(tmp_path / "valid.txt", 4)
+    if text is not None:
+        (tmp_path / "train.txt").write_text(text)
+    _, err = said(capsys, *train(tmp_path), "--out", str(tmp_path / "run"), status=status)
+    assert expected in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "run" / "tokenizer").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "expected"),
+    [
+        (["fill", "MODEL", "no blank here"], 3, "there is no [MASK]"),
+        (["embed", "MODEL", "--input", "nowhere.txt", "--out", "x.npy"], 3, "there is no file"),
+        (["embed", "MODEL", "--input", "LONG", "--out", "x.npy", "--on-too-long", "refuse"], 3,
+         "long.txt:2: 702 tokens, more than this model's limit of 512"),
+        (["translate", "MODEL", "--input", "LONG"], 3, "is an encoder; this needs a translation"),
+        (["similarity", "nowhere", "a", "b"], 3, "there is no model folder at nowhere"),
+    ],
+)  # fmt: skip
+def test_mistakes_get_one_sentence(
+    words: list[str], status: int, expected: str, model: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "long.txt").write_text("short\n" + "cat " * 700 + "\n")
+    places = {"MODEL": str(model), "LONG": "long.txt"}
+    _, err = said(capsys, *(places.get(word, word) for word in words), status=status)
+    errors = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert expected in errors[0]
+    assert not (tmp_path / "x.npy").exists()
+
+
+def test_ten_megabytes_in_one_line(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "huge.txt").write_text("the cat sat by the river " * 420_000 + "\n")
+    _, err = said(
+        capsys, "embed", str(model), "--input", str(tmp_path / "huge.txt"), "--out",
+        str(tmp_path / "x.npy"), "--quiet",
+    )  # fmt: skip
+    assert "1 of 1 texts are longer than 512 tokens and were cut there" in err
+    assert np.load(tmp_path / "x.npy", allow_pickle=False).shape == (1, 128)
