@@ -67,8 +67,8 @@ class Embedding:
     """Divide each vector by its length."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Of the model's weights and products."""
-    batch_tokens: Annotated[int, Range(1)] = 4096
-    """Padded tokens of a batch: speed and memory only."""
+    batch_tokens: Annotated[int | None, Range(1)] = None
+    """Padded tokens of a batch: speed and memory only; by the device if not given."""
     on_too_long: Literal["cut", "refuse"] = "cut"
     """A text longer than the model's limit: cut it, which is said, or refuse it by its line."""
 

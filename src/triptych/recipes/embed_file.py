@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from triptych.data.text import STDIN, PathLike, count_lines, read_lines
 from triptych.errors import DataError
-from triptych.recipes.encoder import BATCH_TOKENS, Encoder
+from triptych.recipes.encoder import Encoder
 from triptych.recipes.encoding import OnTooLong
 from triptych.recipes.search import nearest
 from triptych.training.progress import ProgressLine
@@ -26,7 +26,7 @@ class EmbedSettings:
 
     pooling: str | None = None
     normalize: bool | None = None
-    batch_tokens: int = BATCH_TOKENS
+    batch_tokens: int | None = None
     on_too_long: OnTooLong = "cut"
 
 

@@ -22,8 +22,8 @@ from triptych.recipes.word_vectors import PiecePooling, word_vectors
 from triptych.tokenizers.wordpiece import WordPiece
 
 Vectors = npt.NDArray[np.float32]
-BATCH_TOKENS = 4096
-"""Padded tokens of a batch: speed and memory only."""
+BATCH_TOKENS = {"cpu": 1024, "cuda": 32_768}
+"""Padded tokens of a batch: speed and memory only. A small one stays in a CPU's caches."""
 
 
 class Encoder:
@@ -67,6 +67,11 @@ class Encoder:
         return self.model.bert
 
     @property
+    def batch_tokens(self) -> int:
+        """Padded tokens of a batch where a call does not say: by the device."""
+        return BATCH_TOKENS[self.module.norm.weight.device.type]
+
+    @property
     def max_seq_len(self) -> int:
         """Most tokens of an input, special ones included."""
         limits = (self.module.config.max_seq_len, self.tokenizer.model_max_length)
@@ -78,7 +83,7 @@ class Encoder:
         *,
         pooling: str | None = None,
         normalize: bool | None = None,
-        batch_tokens: int = BATCH_TOKENS,
+        batch_tokens: int | None = None,
         on_too_long: OnTooLong = "cut",
         place: Callable[[int], str] = text_number,
     ) -> Vectors:
@@ -97,7 +102,7 @@ class Encoder:
             return normalized(pooled) if unit else pooled
 
         vectors = np.empty((len(inputs), self.module.config.d_model), dtype=np.float32)
-        for rows, values in encode(self.model, inputs, batch_tokens, read):
+        for rows, values in encode(self.module, inputs, batch_tokens or self.batch_tokens, read):
             vectors[rows] = values.cpu().numpy()
         return vectors
 

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from triptych.errors import DataError
 from triptych.files.notices import notice
-from triptych.models.heads import BertWithHeads
+from triptych.models.bert import Bert
+from triptych.runtime.encoder import FastBert
 from triptych.tokenizers.wordpiece import WordPiece
 
 OnTooLong = Literal["cut", "refuse"]
@@ -90,22 +91,23 @@ def in_batches(
 
 
 def encode(
-    model: BertWithHeads,
+    bert: Bert,
     inputs: Sequence[EncoderInput],
     batch_tokens: int,
     read: Callable[[Tensor, EncoderBatch], Tensor],
 ) -> Iterator[tuple[list[int], Tensor]]:
     """(rows, what `read(hidden [B, T, E], batch)` gives for them) for each batch."""
-    place = next(model.parameters()).device
+    place = bert.norm.weight.device
+    trunk = FastBert(bert)
     with torch.inference_mode():
-        for batch in in_batches(inputs, batch_tokens, model.config.trunk.pad_id):
+        for batch in in_batches(inputs, batch_tokens, bert.config.pad_id):
             batch = EncoderBatch(
                 batch.rows,
                 batch.token_ids.to(place),
                 batch.valid.to(place),
                 batch.segment_ids.to(place),
             )
-            hidden = model(batch.token_ids, batch.valid, batch.segment_ids)
+            hidden = trunk(batch.token_ids, batch.valid, batch.segment_ids)
             yield batch.rows, read(hidden, batch)
 
 
