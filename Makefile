@@ -28,10 +28,12 @@ check: $(DEVELOP) ## style and types
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 
-bench: $(DEVELOP) ## measure speed against transformers, in turn: some minutes on an idle machine
+BENCHMARKS := train_translation pretrain_bert encode
+
+bench: $(DEVELOP) ## measure speed against the peers, in turn: some minutes on an idle machine
 	@mkdir -p build/bench
-	@env -u OMP_NUM_THREADS $(BIN)/python benchmarks/train_translation.py \
-		--json build/bench/train_translation.json $(ARGS)
+	@for name in $(BENCHMARKS); do echo "$$name"; env -u OMP_NUM_THREADS $(BIN)/python \
+		benchmarks/$$name.py --json build/bench/$$name.json $(ARGS) || exit 1; done
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
