@@ -40,6 +40,8 @@ C = TypeVar("C", bound="DataclassInstance")
 Keys = tuple[str, ...]
 Place = Callable[[Keys], str]
 NONE = "none"
+POSITIONAL = "positional"
+"""`model: Annotated[str, POSITIONAL]` is written without a flag on a command line."""
 
 
 class Range(NamedTuple):

@@ -14,10 +14,10 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from triptych.config import POSITIONAL as POSITIONAL  # for the verbs
+
 Keys = tuple[str, ...]
 
-POSITIONAL = "positional"
-"""`model: Annotated[str, POSITIONAL]` is written without a flag."""
 FLAGS = {"start_from": "--from"}
 """Fields whose flag is not their name."""
 

@@ -16,6 +16,18 @@ VERBS: dict[tuple[str, ...], Verb] = {
         "train_translation", "Train an encoder-decoder on sentence pairs, or go on with a run."
     ),
     ("train", "bert"): Verb("train_bert", "Pretrain an encoder on documents, or go on with a run."),
+    ("finetune", "classification"): Verb(
+        "finetune_classification", "Teach an encoder to label texts, with several seeds."
+    ),
+    ("finetune", "regression"): Verb(
+        "finetune_regression", "Teach an encoder to give texts a value, with several seeds."
+    ),
+    ("finetune", "tagging"): Verb(
+        "finetune_tagging", "Teach an encoder to tag words, with several seeds."
+    ),
+    ("finetune", "qa"): Verb(
+        "finetune_qa", "Teach an encoder to find answers in a context, with several seeds."
+    ),
     ("translate",): Verb("translate", "Translate text: one line out for each line in."),
     ("score",): Verb("score", "The log-probability a model gives to given translations."),
     ("fill",): Verb("fill", "What may stand at each [MASK] of a text."),
@@ -24,6 +36,12 @@ VERBS: dict[tuple[str, ...], Verb] = {
     ("similarity",): Verb("similarity", "The cosine of two texts."),
     ("evaluate", "translation"): Verb(
         "evaluate_translation", "BLEU and chrF of a model on a test set."
+    ),
+    ("evaluate", "classification"): Verb(
+        "evaluate_classification", "Accuracy, F1 and Matthews' correlation of a classifier."
+    ),
+    ("evaluate", "sts"): Verb(
+        "evaluate_sts", "How well values, or cosines, follow those of people."
     ),
     ("tokenizer", "train"): Verb(
         "tokenizer_train", "Learn a vocabulary from text: a joint BPE, or WordPiece."
@@ -34,5 +52,5 @@ VERBS: dict[tuple[str, ...], Verb] = {
 
 
 def groups() -> set[str]:
-    """First words that need a second: train, evaluate, tokenizer."""
+    """First words that need a second: train, finetune, evaluate, tokenizer."""
     return {words[0] for words in VERBS if len(words) > 1}

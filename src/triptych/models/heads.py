@@ -143,3 +143,8 @@ class BertWithHeads(nn.Module):
         """hidden [B, T, E] -> [B, K] with a pooler, [B, T, K] without."""
         x = self.heads["pooler"](hidden) if "pooler" in self.heads else hidden
         return self.heads["classifier"](x)  # type: ignore[no-any-return]
+
+    def spans(self, hidden: Tensor, valid: Tensor) -> Tensor:
+        """hidden [B, T, E], valid [B, T] -> [B, T, 2]; no answer begins or ends in padding."""
+        logits: Tensor = self.heads["spans"](hidden)
+        return logits.masked_fill(~valid[..., None], float("-inf"))

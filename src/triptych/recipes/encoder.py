@@ -15,7 +15,17 @@ from triptych.errors import UsageError
 from triptych.models.bert import Bert
 from triptych.models.heads import BertWithHeads
 from triptych.models.pooling import normalized, pool
-from triptych.recipes.encoding import EncoderBatch, OnTooLong, encode, encoder_inputs, text_number
+from triptych.recipes.answer import AnswerRules, FoundAnswer, find_answers
+from triptych.recipes.classify import Classification, classify_inputs, tag_words, value_inputs
+from triptych.recipes.encoding import (
+    EncoderBatch,
+    EncoderInput,
+    OnTooLong,
+    encode,
+    encoder_inputs,
+    pair_inputs,
+    text_number,
+)
 from triptych.recipes.fill import Filling, fill_masks
 from triptych.recipes.model_kinds import encoder_parts
 from triptych.recipes.word_vectors import PiecePooling, word_vectors
@@ -48,6 +58,7 @@ class Encoder:
             self.model.to(torch.bfloat16)
         self.tokenizer = tokenizer
         self.pooling = pooling if pooling is not None else Pooling()
+        self.answer_rules = AnswerRules()
 
     @classmethod
     def from_folder(
@@ -59,7 +70,9 @@ class Encoder:
     ) -> "Encoder":
         """With the pooling of a sentence-transformers folder where `path` is one, else the mean."""
         model, tokenizer = encoder_parts(folder)
-        return cls(model, tokenizer, read_pooling(path), device=device, precision=precision)
+        encoder = cls(model, tokenizer, read_pooling(path), device=device, precision=precision)
+        encoder.answer_rules = AnswerRules.from_json(folder.extras, str(path))
+        return encoder
 
     @property
     def module(self) -> Bert:
@@ -144,3 +157,55 @@ class Encoder:
         does not hold the word, UsageError for a layer that is not there.
         """
         return word_vectors(self.model, self.tokenizer, sentences, word, layer, pieces)
+
+    def classify(
+        self,
+        texts: Sequence[str],
+        pairs: Sequence[str] | None = None,
+        *,
+        batch_tokens: int = BATCH_TOKENS,
+    ) -> list[Classification]:
+        """The label of each text, or of each text with its pair, and all probabilities.
+
+        Raises ModelFileError for a model that was not fine-tuned for it; UsageError where there
+        are not as many pairs as texts.
+        """
+        return classify_inputs(self.model, self._inputs(texts, pairs), batch_tokens)
+
+    def values(
+        self,
+        texts: Sequence[str],
+        pairs: Sequence[str] | None = None,
+        *,
+        batch_tokens: int = BATCH_TOKENS,
+    ) -> Vectors:
+        """The value of each text or pair, float32 [N], from a regression; raises as `classify`."""
+        return value_inputs(self.model, self._inputs(texts, pairs), batch_tokens)
+
+    def tag(
+        self, sentences: Sequence[Sequence[str]], *, batch_tokens: int = BATCH_TOKENS
+    ) -> list[list[str]]:
+        """One tag a word. A sentence longer than `max_seq_len` goes through in parts.
+
+        Raises ModelFileError for a model that was not fine-tuned for it.
+        """
+        return tag_words(self.model, self.tokenizer, sentences, self.max_seq_len, batch_tokens)
+
+    def answer(self, question: str, context: str, *, n_best: int = 1) -> list[FoundAnswer]:
+        """The stretches of the context that answer best, the best first.
+
+        An empty one says that there is no answer; only a model that was taught so gives it. Raises
+        ModelFileError for a model that was not fine-tuned for it, DataError for an empty context.
+        """
+        (found,) = find_answers(
+            self.model,
+            self.tokenizer,
+            [(question, context)],
+            self.max_seq_len,
+            self.answer_rules,
+            BATCH_TOKENS,
+        )
+        return found[:n_best]
+
+    def _inputs(self, texts: Sequence[str], pairs: Sequence[str] | None) -> list[EncoderInput]:
+        return pair_inputs(texts, pairs, self.tokenizer, self.max_seq_len)

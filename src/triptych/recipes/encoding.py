@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from triptych.errors import DataError
+from triptych.errors import DataError, UsageError
 from triptych.files.notices import notice
 from triptych.models.bert import Bert
 from triptych.runtime.encoder import FastBert
@@ -77,6 +79,37 @@ def encoder_inputs(
     return inputs
 
 
+def pair_inputs(
+    first: Sequence[str],
+    second: Sequence[str] | None,
+    tokenizer: WordPiece,
+    max_seq_len: int,
+    place: Callable[[int], str] = text_number,
+) -> list[EncoderInput]:
+    """`[CLS] A [SEP] B [SEP]` for each pair, or `[CLS] A [SEP]` without a second.
+
+    What is too long loses its end, of a pair the longer text first, as in the code of Devlin et
+    al.; it is said once how many. Raises UsageError for lists of different lengths.
+    """
+    if second is None:
+        return encoder_inputs(first, tokenizer, max_seq_len, place=place)
+    if len(first) != len(second):
+        raise UsageError(f"{len(first)} texts beside {len(second)}; give pairs")
+    inputs, cut, room = [], [], max_seq_len - 3
+    both = zip(tokenizer.encode(first), tokenizer.encode(second), strict=True)
+    for i, (a, b) in enumerate(both):
+        if len(a) + len(b) > room:
+            cut.append(i)
+        keep_b = min(len(b), max(room // 2, room - len(a)))
+        inputs.append(EncoderInput(*tokenizer.with_specials(a[: room - keep_b], b[:keep_b])))
+    if cut:
+        notice(
+            f"{len(cut)} of {len(first)} pairs are longer than {max_seq_len} tokens and were cut "
+            f"there, the first of them {place(cut[0])}"
+        )
+    return inputs
+
+
 def in_batches(
     inputs: Sequence[EncoderInput], batch_tokens: int, pad_id: int
 ) -> Iterator[EncoderBatch]:
@@ -109,6 +142,20 @@ def encode(
             )
             hidden = trunk(batch.token_ids, batch.valid, batch.segment_ids)
             yield batch.rows, read(hidden, batch)
+
+
+def head_outputs(
+    model: BertWithHeads,
+    inputs: Sequence[EncoderInput],
+    batch_tokens: int,
+    read: Callable[[Tensor, EncoderBatch], Tensor],
+) -> list[npt.NDArray[np.float32]]:
+    """What `read` gives for each input, in order and without padding: [K], or [T, K]."""
+    outputs = [np.empty(0, dtype=np.float32)] * len(inputs)
+    for rows, values in encode(model, inputs, batch_tokens, read):
+        for row, value in zip(rows, values.float().cpu().numpy(), strict=True):
+            outputs[row] = value[: len(inputs[row].token_ids)] if value.ndim > 1 else value
+    return outputs
 
 
 def _padded(

@@ -9,6 +9,7 @@ from triptych.config import to_toml
 from triptych.models.encoder_decoder import EncoderDecoder
 from triptych.models.heads import BertWithHeads
 from triptych.recipes.bert_run import BertRun
+from triptych.recipes.finetune_run import FinetuneRun
 from triptych.recipes.translation_run import TranslationRun
 from triptych.training.run_folder import RunFolder
 
@@ -72,6 +73,41 @@ triptych fill FOLDER 'The [MASK] sat by the river.'
 ## Recipe
 
 The content of `run.toml`; `triptych train bert --config run.toml --out RUN` repeats it.
+
+```toml
+{to_toml(run).strip()}
+```
+"""
+
+
+FINETUNED = {  # by the kind of task: the hub's word for it, and transformers' class
+    "classification": ("text-classification", "BertForSequenceClassification"),
+    "regression": ("text-classification", "BertForSequenceClassification"),
+    "tagging": ("token-classification", "BertForTokenClassification"),
+    "qa": ("question-answering", "BertForQuestionAnswering"),
+}
+
+
+def finetune_card(kind: str, run: FinetuneRun, out: Path, model: BertWithHeads) -> str:
+    """Markdown with the metadata block that model hubs read."""
+    n_parameters = sum(p.numel() for p in model.parameters())
+    c = model.config.trunk
+    tag, architecture = FINETUNED[kind]
+    labels = f"Labels: {', '.join(model.config.labels)}.\n\n" if model.config.labels else ""
+    start = "random weights of its shape" if run.weights.from_scratch else "its weights"
+    return f"""---
+library_name: triptych
+pipeline_tag: {tag}
+---
+# BERT for {kind}, {c.n_layers} layers, {c.d_model} wide
+
+An encoder (Devlin et al. 2018) of {n_parameters:,} parameters, fine-tuned from `{run.model}` \
+({start}) with triptych {__version__}; it loads in transformers as a {architecture}.
+
+{labels}{_scores(RunFolder(out).rows(), "over all validation examples", "tokens")}
+## Recipe
+
+The content of `run.toml`; `triptych finetune {kind} MODEL --config run.toml --out RUN` repeats it.
 
 ```toml
 {to_toml(run).strip()}

@@ -2,13 +2,12 @@
 
 from typing import cast
 
-from triptych.tokenizers.wordpiece import WordPiece
-
 from triptych.checkpoint import ModelFolder
 from triptych.errors import ModelFileError
 from triptych.models.encoder_decoder import EncoderDecoder
 from triptych.models.heads import BertWithHeads
 from triptych.tokenizers.base import TranslationTokenizer
+from triptych.tokenizers.wordpiece import WordPiece
 
 
 def translation_parts(folder: ModelFolder) -> tuple[EncoderDecoder, TranslationTokenizer]:

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from triptych.config import difference, load_toml, to_toml
 from triptych.errors import ConfigError
@@ -12,12 +12,14 @@ from triptych.files.atomic import write_file
 from triptych.files.lock import FolderLock
 from triptych.recipes.run_curves import Panels, draw_curves
 from triptych.training.distributed import Processes, join_processes
-from triptych.training.run_folder import Row, RunFolder
-from triptych.training.task import Outcome
+from triptych.training.run_folder import Row
 from triptych.training.tensorboard import tensorboard_rows
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+Ended = TypeVar("Ended")
+"""How a training tells that it ended."""
 
 PREPARED = ("tokenizer", "data", "valid")
 """What a start makes in the run's folder before anything is trained."""
@@ -28,8 +30,8 @@ def start_run(
     device: str,
     fresh: bool,
     prepare: Callable[[], None],
-    train: Callable[[Processes], Outcome],
-) -> Outcome:
+    train: Callable[[Processes], Ended],
+) -> Ended:
     """`prepare` in the first process, under the folder's lock, then `train` in all of them.
 
     `fresh` moves a run that is there aside. Raises ConfigError if the run in `out` has another
@@ -57,7 +59,7 @@ def check_same_run(run: "DataclassInstance", out: Path) -> None:
         different = difference(load_toml(type(run), path), run)
         if not different:
             return
-        if RunFolder(out).checkpoint_updates():
+        if any(out.glob("checkpoints/step-*")) or any(out.glob("seed-*/checkpoints/step-*")):
             raise ConfigError(
                 f"{out} holds a run with another configuration ({'; '.join(different)}); choose "
                 "another --out, or --fresh to start anew beside it"

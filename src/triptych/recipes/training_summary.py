@@ -3,6 +3,7 @@
 import json
 import shlex
 from pathlib import Path
+from typing import Protocol
 
 from triptych.recipes.bert_run import BertRun
 from triptych.recipes.translation_run import TranslationRun
@@ -23,10 +24,20 @@ NEXT: dict[type[Run], str] = {
 }
 
 
-def exit_status(outcome: Outcome) -> int:
+STOPPED = {number.name: status for number, status in EXIT_STATUS.items()}
+"""The exit status of a run that a signal stopped."""
+
+
+class Ended(Protocol):
+    """How a run, or several, ended."""
+
+    @property
+    def stopped_by(self) -> str: ...
+
+
+def exit_status(outcome: Ended) -> int:
     """0 for a run that ended by itself, 75 after SIGTERM, 130 after SIGINT."""
-    by_name = {number.name: status for number, status in EXIT_STATUS.items()}
-    return by_name.get(outcome.stopped_by, 0)
+    return STOPPED.get(outcome.stopped_by, 0)
 
 
 def summary_text(outcome: Outcome, out: Path, run: Run) -> str:

@@ -1,5 +1,6 @@
 """What is minimized: functions of (model, batch), one a training task."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
@@ -102,6 +103,61 @@ class PretrainingObjective:
         logits = heads["next_sentence"](heads["pooler"](hidden)).float()
         next_sum = F.cross_entropy(logits, batch.is_random, reduction="sum")
         return words, LossSum(next_sum, next_sum.detach(), len(logits))
+
+
+class LabelledBatch(Protocol):
+    """Ids, validity and segments [B, T]; labels as the loss of the task takes them."""
+
+    @property
+    def token_ids(self) -> Tensor: ...
+    @property
+    def valid(self) -> Tensor: ...
+    @property
+    def segment_ids(self) -> Tensor: ...
+    @property
+    def labels(self) -> Tensor: ...
+
+
+class HeadObjective:
+    """The loss of what a head reads off an encoder — Devlin et al. 2018, §3.2."""
+
+    def __init__(
+        self,
+        output: Callable[[Any, Tensor, Tensor], Tensor],
+        loss: Callable[[Tensor, Tensor], LossSum],
+    ) -> None:
+        """`output(model, hidden [B, T, E], valid [B, T])`; `loss(output, labels)`."""
+        self.output, self.loss = output, loss
+
+    def __call__(self, model: nn.Module, batch: LabelledBatch) -> tuple[LossSum]:
+        return (self.loss(self.read(model, batch), batch.labels),)
+
+    def read(self, model: nn.Module, batch: LabelledBatch) -> Tensor:
+        """The head's output for a batch, in float32."""
+        hidden: Tensor = model(batch.token_ids, batch.valid, batch.segment_ids)
+        return self.output(model, hidden, batch.valid).float()
+
+
+def label_loss(logits: Tensor, labels: Tensor) -> LossSum:
+    """Σ −log p(label). logits [..., K], labels [...], IGNORE where nothing is predicted."""
+    labelled = labels != IGNORE
+    nll = F.cross_entropy(logits[labelled], labels[labelled], reduction="sum")
+    return LossSum(nll, nll.detach(), int(labelled.sum()))
+
+
+def value_loss(values: Tensor, targets: Tensor) -> LossSum:
+    """Σ (value − target)². values [B], targets [B]."""
+    squares = F.mse_loss(values, targets, reduction="sum")
+    return LossSum(squares, squares.detach(), len(targets))
+
+
+def span_loss(logits: Tensor, ends: Tensor) -> LossSum:
+    """Σ −log p(first) − log p(last), each over the positions of an input (§4.2).
+
+    logits [B, T, 2], ends [B, 2].
+    """
+    nll = F.cross_entropy(logits, ends, reduction="sum")  # classes are on axis 1, as T is
+    return LossSum(nll, nll.detach(), ends.numel())
 
 
 def output_projection(model: Any) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from triptych.training.optimizer import same_rate
 from triptych.training.run_folder import Row
 from triptych.training.schedule import Schedule
 from triptych.training.step import Batch, Objective
@@ -52,6 +53,8 @@ class Task:
     """Floating-point operations of one batch, forward and backward, padding left out."""
     terms: tuple[str, ...] = ("nll",)
     """Names of the terms of the loss in the metrics, in the objective's order."""
+    rate_factor: Callable[[str], float] = same_rate
+    """By which the learning rate of a parameter is multiplied, by its name."""
     on_row: Callable[[Row], None] = lambda row: None
     """Called with each row of metrics (TensorBoard, curves)."""
 

@@ -41,7 +41,7 @@ class Trainer:
         self.processes = processes
         self.quiet = quiet or not processes.is_first
         self.model = task.model.to(processes.device)
-        self.optimizer = make_optimizer(self.model, optimizer)
+        self.optimizer = make_optimizer(self.model, optimizer, task.rate_factor)
         self.counters = Counters()
         self.stepper = Stepper(
             self.model,
