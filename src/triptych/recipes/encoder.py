@@ -163,33 +163,43 @@ class Encoder:
         texts: Sequence[str],
         pairs: Sequence[str] | None = None,
         *,
-        batch_tokens: int = BATCH_TOKENS,
+        batch_tokens: int | None = None,
     ) -> list[Classification]:
         """The label of each text, or of each text with its pair, and all probabilities.
 
         Raises ModelFileError for a model that was not fine-tuned for it; UsageError where there
         are not as many pairs as texts.
         """
-        return classify_inputs(self.model, self._inputs(texts, pairs), batch_tokens)
+        return classify_inputs(
+            self.model, self._inputs(texts, pairs), batch_tokens or self.batch_tokens
+        )
 
     def values(
         self,
         texts: Sequence[str],
         pairs: Sequence[str] | None = None,
         *,
-        batch_tokens: int = BATCH_TOKENS,
+        batch_tokens: int | None = None,
     ) -> Vectors:
         """The value of each text or pair, float32 [N], from a regression; raises as `classify`."""
-        return value_inputs(self.model, self._inputs(texts, pairs), batch_tokens)
+        return value_inputs(
+            self.model, self._inputs(texts, pairs), batch_tokens or self.batch_tokens
+        )
 
     def tag(
-        self, sentences: Sequence[Sequence[str]], *, batch_tokens: int = BATCH_TOKENS
+        self, sentences: Sequence[Sequence[str]], *, batch_tokens: int | None = None
     ) -> list[list[str]]:
         """One tag a word. A sentence longer than `max_seq_len` goes through in parts.
 
         Raises ModelFileError for a model that was not fine-tuned for it.
         """
-        return tag_words(self.model, self.tokenizer, sentences, self.max_seq_len, batch_tokens)
+        return tag_words(
+            self.model,
+            self.tokenizer,
+            sentences,
+            self.max_seq_len,
+            batch_tokens or self.batch_tokens,
+        )
 
     def answer(self, question: str, context: str, *, n_best: int = 1) -> list[FoundAnswer]:
         """The stretches of the context that answer best, the best first.
@@ -203,7 +213,7 @@ class Encoder:
             [(question, context)],
             self.max_seq_len,
             self.answer_rules,
-            BATCH_TOKENS,
+            self.batch_tokens,
         )
         return found[:n_best]
 

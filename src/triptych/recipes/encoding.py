@@ -18,6 +18,7 @@ from torch import Tensor
 from triptych.errors import DataError, UsageError
 from triptych.files.notices import notice
 from triptych.models.bert import Bert
+from triptych.models.heads import BertWithHeads
 from triptych.runtime.encoder import FastBert
 from triptych.tokenizers.wordpiece import WordPiece
 
@@ -152,7 +153,7 @@ def head_outputs(
 ) -> list[npt.NDArray[np.float32]]:
     """What `read` gives for each input, in order and without padding: [K], or [T, K]."""
     outputs = [np.empty(0, dtype=np.float32)] * len(inputs)
-    for rows, values in encode(model, inputs, batch_tokens, read):
+    for rows, values in encode(model.bert, inputs, batch_tokens, read):
         for row, value in zip(rows, values.float().cpu().numpy(), strict=True):
             outputs[row] = value[: len(inputs[row].token_ids)] if value.ndim > 1 else value
     return outputs
