@@ -146,7 +146,7 @@ def _choose(path: str, columns: Columns, header: list[str] | None, n: int) -> Ch
         if header is not None:
             text, label = _known(header, TEXTS), _known(header, LABELS)
             pair = _known(header, PAIRS)
-        elif n in (2, 3):
+        if text is None and label is None and n in (2, 3):
             text, pair, label = 0, (1 if n == 3 else None), n - 1
     if text is None or label is None:
         missing = "label" if label is None else "text"

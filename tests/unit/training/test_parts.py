@@ -25,6 +25,25 @@ def test_matrices_decay_and_norms_and_biases_do_not() -> None:
     assert type(make_optimizer(model, OptimizerSettings())) is torch.optim.Adam
 
 
+def test_groups_learn_at_their_multiple_of_the_rate() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    model[0].bias.requires_grad_(False)
+    factors = {"0": 0.25, "1": 1.0}
+    settings = OptimizerSettings(weight_decay=0.1)
+    optimizer = make_optimizer(model, settings, lambda name: factors[name[0]])
+    set_learning_rate(optimizer, 0.8)
+    seen = {id(p): (g["lr"], g["weight_decay"]) for g in optimizer.param_groups
+            for p in g["params"]}  # fmt: skip
+    assert seen == {
+        id(model[0].weight): (0.2, 0.1),
+        id(model[1].weight): (0.8, 0.1),
+        id(model[1].bias): (0.8, 0.0),
+    }
+    optimizer.load_state_dict(optimizer.state_dict())
+    set_learning_rate(optimizer, 0.4)
+    assert {g["lr"] for g in optimizer.param_groups} == {0.1, 0.4}
+
+
 def test_fused_adam_follows_the_equations_of_kingma_and_ba() -> None:
     """Three updates by hand: m, v, bias corrections, and the rate set before each."""
     p = nn.Parameter(torch.tensor([[1.0, -2.0]]))
