@@ -44,9 +44,7 @@ def test_three_columns_are_a_pair_and_its_label(tmp_path: Path) -> None:
     assert found == [("a, b", "c", "5.0"), ('said "x"', "two\nlines", "3")]
 
 
-def test_a_header_of_known_names_is_found(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_header_of_known_names_is_found(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     mrpc = "\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t7\t8\tx y\tz\n0\t7\t8\tu\tv\n"
     assert read(tmp_path, "a.txt", mrpc) == [("x y", "z", "1"), ("u", "v", "0")]
