@@ -1,6 +1,6 @@
 """Early warning of a run that learns nothing, from the rows of its `metrics.jsonl`.
 
-Fine-tuning fails now and then for a seed (Devlin et al. 2018, §5.2; Mosbach et al. 2020). It shows
+Fine-tuning fails now and then for a seed (Devlin et al. 2018, §4.1; Mosbach et al. 2020). It shows
 early: validation gets one and the same answer to everything, or, when a third of the updates are
 done, the training loss is still not below that of the best constant guess.
 """
