@@ -42,6 +42,18 @@ WEIGHTS = (
 COLUMNS = "--text-column --pair-column --label-column --header"
 EMBEDDING = "--pooling --normalize --precision --batch-tokens --on-too-long"
 
+COLUMNS = "--text-column --pair-column --label-column --header"
+
+
+def finetuning(data: str, columns: str = "") -> str:
+    return (
+        "--out --config --fresh --quiet --json MODEL "
+        f"--train --valid --holdout-every {data} --from-scratch --freeze-layers --layer-decay "
+        "--learning-rate --epochs --warmup-share --weight-decay --clip-norm --precision --select "
+        f"--seeds --seed {columns} {MACHINE}"
+    )
+
+
 # Names that people's scripts rely on. Change them on purpose only, and say so in CHANGELOG.md.
 OPTIONS = {
     "demo": f"--out --quick --seed {MACHINE}",
@@ -82,6 +94,12 @@ OPTIONS = {
         "MODEL --data --source --target --against --output --language --seed --json --quiet "
         f"{SEARCH} {MACHINE}"
     ),
+    "evaluate classification": f"MODEL --data --json {COLUMNS} {MACHINE}",
+    "evaluate sts": f"MODEL --data --json {COLUMNS} {MACHINE}",
+    "finetune classification": finetuning("--max-seq-len --batch-size", COLUMNS),
+    "finetune regression": finetuning("--max-seq-len --batch-size", COLUMNS),
+    "finetune tagging": finetuning("--max-seq-len --batch-size", "--word-column --tag-column"),
+    "finetune qa": finetuning("--max-seq-len --batch-size --stride --max-answer-tokens"),
     "tokenizer train": (
         "--text --out --kind --vocab-size --min-frequency --max-alphabet --lowercase"
     ),

@@ -1,13 +1,12 @@
 """Early warning of a run that learns nothing, from the rows of its `metrics.jsonl`.
 
-Fine-tuning fails now and then for a seed (Devlin et al. 2018, §5.2; Mosbach et al. 2020). It shows
+Fine-tuning fails now and then for a seed (Devlin et al. 2018, §4.1; Mosbach et al. 2020). It shows
 early: validation gets one and the same answer to everything, or, when a third of the updates are
 done, the training loss is still not below that of the best constant guess.
 """
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from triptych.files.notices import notice
 from triptych.recipes.finetune_task import DISTINCT
@@ -44,18 +43,14 @@ def is_collapsed(rows: Sequence[Row], guess_loss: float, best_update: int) -> bo
     return constant or (len(losses) == FEWEST and sum(losses) / FEWEST >= guess_loss)
 
 
-def watching(
-    folder: Path, name: str, guess_loss: float, updates: int, listen: Callable[[Row], None]
-) -> Callable[[Row], None]:
-    """`listen`, and a notice, once, at the first sign of a collapse."""
+def watching(folder: Path, name: str, guess_loss: float, updates: int) -> Callable[[Row], None]:
+    """A listener to the rows of a run that says, once, the first sign of a collapse."""
     third, said = updates // 3, False
 
     def hear(row: Row) -> None:
         nonlocal said
-        listen(row)
         if not said and (row["update"] == third or f"valid_{DISTINCT}" in row):
-            rows: list[dict[str, Any]] = RunFolder(folder).rows()
-            reason = early_warning(rows, guess_loss, updates)
+            reason = early_warning(RunFolder(folder).rows(), guess_loss, updates)
             if reason is not None:
                 notice(f"{name} seems to have collapsed: {reason}", key=str(folder))
                 said = True

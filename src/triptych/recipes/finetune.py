@@ -42,7 +42,8 @@ from triptych.recipes.finetune_task import FinetuneTask, HeadValidation
 from triptych.recipes.finetune_texts import classification_task, regression_task
 from triptych.recipes.finetune_weights import load_start, make_model, rate_factor
 from triptych.recipes.model_card import finetune_card
-from triptych.recipes.run_start import check_same_run, row_listener, start_run
+from triptych.recipes.run_curves import draw_curves
+from triptych.recipes.run_start import check_same_run, start_run
 from triptych.recipes.training_summary import STOPPED, exit_status
 from triptych.runtime.attention import use_fast_attention
 from triptych.tokenizers.wordpiece import WordPiece
@@ -138,7 +139,6 @@ class _Seeds:
         trunk = model.config.trunk
         settings = run.training.settings(self.updates, task.select)
         optimizer = run.training.optimizer(self.updates)
-        listen = row_listener(folder, task.panels, False)
         trained = Task(
             model=model,
             objective=task.objective,
@@ -149,9 +149,13 @@ class _Seeds:
             schedule=make_schedule(optimizer, run.training.learning_rate, self.updates),
             flops=lambda batch: encoder_flops(model, batch),
             rate_factor=rate_factor(trunk, run.weights.layer_decay),
-            on_row=watching(folder, f"seed {seed}", task.guess_loss, self.updates, listen),
+            on_row=watching(folder, f"seed {seed}", task.guess_loss, self.updates),
         )
-        return Trainer(trained, RunFolder(folder), settings, optimizer, processes, quiet).run()
+        run_folder = RunFolder(folder)
+        outcome = Trainer(trained, run_folder, settings, optimizer, processes, quiet).run()
+        if processes.is_first and outcome.best is not None:
+            draw_curves(folder, task.panels)
+        return outcome
 
     def _saver(
         self, run: FinetuneRun, folder: Path
