@@ -33,13 +33,6 @@ SEARCH = (
     "--beam-size --length-penalty --alpha --patience --max-new-tokens --batch-tokens "
     "--split-sentences --on-too-long"
 )
-FINETUNING = "--out --config --fresh --quiet --json MODEL --train --valid --holdout-every"
-INPUTS = "--max-seq-len --batch-size"
-WEIGHTS = (
-    "--from-scratch --freeze-layers --layer-decay --learning-rate --epochs --warmup-share "
-    "--weight-decay --clip-norm --precision --select --seeds --seed"
-)
-COLUMNS = "--text-column --pair-column --label-column --header"
 EMBEDDING = "--pooling --normalize --precision --batch-tokens --on-too-long"
 
 COLUMNS = "--text-column --pair-column --label-column --header"
@@ -76,12 +69,6 @@ OPTIONS = {
         "--max-updates --accumulate --precision --validate-every --checkpoint-every --select "
         f"--patience --average --compile --seed --tensorboard {MACHINE}"
     ),
-    "finetune classification": f"{FINETUNING} {INPUTS} {WEIGHTS} {COLUMNS} {MACHINE}",
-    "finetune regression": f"{FINETUNING} {INPUTS} {WEIGHTS} {COLUMNS} {MACHINE}",
-    "finetune tagging": f"{FINETUNING} {INPUTS} {WEIGHTS} --word-column --tag-column {MACHINE}",
-    "finetune qa": f"{FINETUNING} {INPUTS} --stride --max-answer-tokens {WEIGHTS} {MACHINE}",
-    "evaluate classification": f"MODEL --data --json {COLUMNS} {MACHINE}",
-    "evaluate sts": f"MODEL --data --json {COLUMNS} {MACHINE}",
     "translate": (
         f"MODEL --input --n-best --alignments --json --verify --quiet {SEARCH} {MACHINE}"
     ),
