@@ -39,7 +39,10 @@ def classify_inputs(
 
     found = []
     for row in head_outputs(
-        model, inputs, batch_tokens, lambda hidden, _: model.classify(hidden).softmax(dim=-1)
+        model,
+        inputs,
+        batch_tokens,
+        lambda hidden, _: model.classify(hidden).float().softmax(dim=-1),
     ):
         best = int(row.argmax())
         shares = dict(zip(labels, row.tolist(), strict=True))

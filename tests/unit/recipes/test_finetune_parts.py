@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from triptych.data.finetuning_batches import LabelledInput, collate_inputs
 from triptych.errors import ConfigError, DataError, UsageError
+from triptych.models.heads import BertWithHeads, BertWithHeadsConfig
 from triptych.models.presets import bert_preset
 from triptych.recipes.encoding import pair_inputs
 from triptych.recipes.finetune_answers import answer_task
@@ -33,6 +36,7 @@ from triptych.recipes.finetune_task import entropy, held_out
 from triptych.recipes.finetune_texts import classification_task
 from triptych.recipes.finetune_weights import rate_factor
 from triptych.tokenizers.wordpiece import WordPiece
+from triptych.training.objectives import HeadObjective, span_loss
 
 WORDS = ["the", "river", "bank", "is", "steep", "old"]
 
@@ -185,6 +189,18 @@ def test_answers_that_no_window_holds_are_said(
     data = Windows(train=files, valid=files, max_seq_len=12, stride=4)
     answer_task(AnswerRun(model="m", data=data), tokenizer)
     assert "no window holds the whole answer of 2 of 4 questions" in caplog.text
+
+
+def test_padding_is_no_place_for_an_answer(tokenizer: WordPiece) -> None:
+    """The loss of answers is the same alone and beside a longer input."""
+    torch.manual_seed(0)
+    trunk = bert_preset("tiny", tokenizer.vocab_size, tokenizer.pad_id)
+    model = BertWithHeads(BertWithHeadsConfig(trunk=trunk, heads=("spans",))).eval()
+    objective = HeadObjective(lambda model, hidden, valid: model.spans(hidden, valid), span_loss)
+    rows = [LabelledInput([7] * n, [0] * n, (1, 2)) for n in (4, 11)]
+    (together,) = objective(model, collate_inputs(rows, [0, 1], trunk.pad_id))
+    alone = [objective(model, collate_inputs([row], [0], trunk.pad_id))[0] for row in rows]
+    assert float(together.nll) == pytest.approx(sum(float(one.nll) for one in alone), rel=1e-5)
 
 
 # -- rates --------------------------------------------------------------------------------------
