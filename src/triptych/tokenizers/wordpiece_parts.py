@@ -19,7 +19,7 @@ CHARACTERS_AT_ONCE = 500_000
 SPACES = " \t\n\r"
 """White space that cleaning keeps. Others (U+000B, U+0085) are control characters to BERT: they
 vanish, and what stood on both sides is one word."""
-IDEOGRAPHS = "".join(map(chr, range(0x4E00, 0xA000)))
+IDEOGRAPHS = "\u4e00-\u9fff"
 
 
 def find_cuts(tokenizer: Tokenizer) -> re.Pattern[str] | None:
@@ -35,12 +35,12 @@ def find_cuts(tokenizer: Tokenizer) -> re.Pattern[str] | None:
     ):
         return None
     added = tokenizer.get_added_tokens_decoder().values()
-    cuts = set(SPACES)
+    cuts = SPACES
     if not any(token.single_word for token in added):  # what stands beside them matters
-        cuts.update(string.punctuation)
-        cuts.update(IDEOGRAPHS if normalizer.handle_chinese_chars else "")
-    cuts.difference_update(*(token.content for token in added))
-    return re.compile(f"[{re.escape(''.join(sorted(cuts)))}]") if cuts else None
+        cuts += re.escape(string.punctuation)
+        cuts += IDEOGRAPHS if normalizer.handle_chinese_chars else ""
+    within = "".join(token.content for token in added)
+    return re.compile(f"(?![{re.escape(within)}])[{cuts}]" if within else f"[{cuts}]")
 
 
 def split_text(text: str, cuts: re.Pattern[str] | None) -> Iterator[str]:
