@@ -77,6 +77,9 @@ def test_min_frequency_stops_the_merges_and_drops_characters() -> None:
     assert "man" in tokens
     assert not [token for token in tokens if set(token) & set("zwq")]
     assert "zw" in vocabulary(WordPiece.train(lines, 60, min_frequency=2))
+    lines = ["zw zw", "z w man man man", "z w"]  # the letters often enough, the pair not
+    assert "zw" not in vocabulary(WordPiece.train(lines, 60, min_frequency=3))
+    assert "zw" in vocabulary(WordPiece.train(lines, 60, min_frequency=2))
 
 
 def test_the_alphabet_is_that_of_the_commonest() -> None:
