@@ -299,6 +299,9 @@ BAD = [
     ("tokenizer train --text no.txt --out tok", 3, "there is no file no.txt"),
     ("tokenizer train --text empty.txt --out tok", 3, "empty"),
     ("tokenizer train --text s.txt --vocab-size 5 --out tok", 2, "vocabulary of 5"),
+    ("tokenizer train --text s.txt --vocab-size 5 --kind wordpiece --out tok", 2, "room for the 5"),
+    ("tokenizer train --text empty.txt --kind wordpiece --out tok", 3, "no text to train"),
+    ("tokenizer train --text s.txt --kind unigram --out tok", 2, "one of 'bpe', 'wordpiece'"),
     ("tokenizer show nomodel hello", 3, "nomodel holds no tokenizer"),
     ("convert model out --to gguf", 2, "decoder-only"),
     ("convert model out --to onnx", 2, "one of 'huggingface', 'gguf'"),
@@ -498,6 +501,16 @@ def test_tokenizer_show(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["tokenizer", "show", str(folder / "model"), "the big man", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert "".join(row["characters"] for row in rows).replace(" ", "") == "thebigman"
+
+
+def test_tokenizer_train_wordpiece(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text, out = str(folder / "s.txt"), str(folder / "wordpiece")
+    line = ["tokenizer", "train", "--text", text, "--kind", "wordpiece", "--vocab-size", "60"]
+    assert main([*line, "--out", out]) == 0
+    assert "60 entries" in capsys.readouterr().out
+    assert main(["tokenizer", "show", out, "the big [MASK]", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [rows[i]["token"] for i in (0, -2, -1)] == ["[CLS]", "[MASK]", "[SEP]"]
 
 
 def test_closed_pipe_is_quiet(folder: Path) -> None:

@@ -2,8 +2,10 @@
 
 import csv
 import itertools
+import json
 import lzma
 import os
+import random
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,21 +56,29 @@ def ours(vocab_file: Path, lowercase: bool) -> WordPiece:
 
 @pytest.fixture(scope="module")
 def lines(data_dir: Path) -> list[str]:
-    return list(itertools.islice(real_lines(data_dir), 20_000))
+    return random.Random(1).sample(list(real_lines(data_dir)), 20_000)
 
 
 def real_lines(data: Path) -> Iterator[str]:
-    """Captions in three languages, encyclopaedia, reviews, tweets, questions."""
+    """Captions in three languages, encyclopaedia, books, reviews, tweets, questions."""
     for name in ("val.en", "val.de", "val.fr", "test_2016_flickr.fr"):
         yield from (data / "multi30k" / name).read_text(encoding="utf-8").splitlines()
     yield from (data / "wikitext-2" / "wiki.valid.raw").read_text(encoding="utf-8").splitlines()
+    for path in (data / "sst2" / "dev.tsv", data / "mrpc", data / "rte"):
+        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            yield from file.read_text(encoding="utf-8", errors="replace").splitlines()[:800]
+    for name in ("wikipedia", "books"):
+        path = data / "pretrain" / f"{name}.valid.txt.xz"
+        with lzma.open(path, "rt", encoding="utf-8") as stream:
+            yield from (line.rstrip("\n") for line in itertools.islice(stream, 2000))
     for name in ("wnut17", "trec", "cola"):
         for path in sorted((data / name).iterdir()):
             yield from path.read_text(encoding="utf-8", errors="replace").splitlines()[:2500]
     with (data / "stsb" / "stsb-en-dev.csv").open(encoding="utf-8", newline="") as stream:
         yield from (row[0] for row in csv.reader(stream))
     with lzma.open(data / "tatoeba_en_de" / "pairs.tsv.xz", "rt", encoding="utf-8") as stream:
-        yield from (part for line in stream for part in line.rstrip("\n").split("\t"))
+        pairs = itertools.islice(stream, 1000)
+        yield from (part for line in pairs for part in line.rstrip("\n").split("\t"))
 
 
 def test_the_published_algorithm(ours: WordPiece, lines: list[str], lowercase: bool) -> None:
@@ -95,12 +105,67 @@ def test_transformers_tokenizer(
     assert pair == (both["input_ids"], both["token_type_ids"])
 
 
+def test_transformers_class_in_python(
+    ours: WordPiece, lines: list[str], lowercase: bool, vocab_file: Path
+) -> None:
+    """Written before the library's, with no line in common with it."""
+    legacy = pytest.importorskip("transformers.models.bert.tokenization_bert_legacy")
+    theirs = legacy.BertTokenizerLegacy(str(vocab_file), do_lower_case=lowercase)
+    # It drops what Unicode has not assigned, and writes a last Σ as ς, which BERT's code did not.
+    texts = [text for text in [*lines, *ODD] if "Σ" not in text and "\u0378" not in text]
+    assert len(texts) > 20_000
+    for text, found in zip(texts, ours.encode(texts), strict=True):
+        assert found == theirs.convert_tokens_to_ids(theirs.tokenize(text)), text
+
+
+@pytest.mark.parametrize("change", [
+    {"do_lower_case": False}, {"do_lower_case": True}, {"strip_accents": False},
+    {"tokenize_chinese_chars": False}, {"do_lower_case": False, "strip_accents": True},
+    {"tokenizer_class": "PreTrainedTokenizerFast", "do_lower_case": False},
+])  # fmt: skip
+@pytest.mark.parametrize("whole", [True, False], ids=["tokenizer.json", "vocab.txt"])
+def test_the_config_is_read_as_transformers_reads_it(
+    ours: WordPiece, change: dict[str, object], whole: bool, tmp_path: Path
+) -> None:
+    ours.save(tmp_path)
+    path = tmp_path / "tokenizer_config.json"
+    if not whole:
+        if "tokenizer_class" in change:
+            pytest.skip("this class has no vocab.txt")
+        (tmp_path / "tokenizer.json").unlink()
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    again = WordPiece.load(tmp_path)
+    assert again.encode(ODD) == theirs(ODD, add_special_tokens=False)["input_ids"]
+    again.save(tmp_path / "again")
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "again")
+    assert again.encode(ODD) == theirs(ODD, add_special_tokens=False)["input_ids"]
+
+
+def test_a_pipeline_of_its_own_is_saved_as_such(ours: WordPiece, tmp_path: Path) -> None:
+    """transformers' class for BERT would forget another limit of a word."""
+    ours.save(tmp_path)
+    path = tmp_path / "tokenizer.json"
+    pipeline = json.loads(path.read_text(encoding="utf-8"))
+    pipeline["model"]["max_input_chars_per_word"] = 3
+    path.write_text(json.dumps(pipeline), encoding="utf-8")
+    ours = WordPiece.load(tmp_path)
+    ours.save(tmp_path / "again")
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "again")
+    assert ours.encode(["bank a bat"])[0][0] == ours.unk_id
+    assert ours.encode(ODD) == theirs(ODD, add_special_tokens=False)["input_ids"]
+    both = theirs("a", "bat")
+    assert ours.with_specials(*ours.encode(["a", "bat"])) == (
+        both["input_ids"], both["token_type_ids"],
+    )  # fmt: skip
+
+
 def test_a_long_text_is_cut_where_nothing_can_change(
     ours: WordPiece, lines: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = " ".join(lines[:300])
     whole, spans = ours.encode_with_spans(text)
-    monkeypatch.setattr("triptych.tokenizers.wordpiece.LONGEST_STRETCH", 50)
+    monkeypatch.setattr("triptych.tokenizers.wordpiece_parts.LONGEST_PART", 50)
     assert ours.encode([text])[0] == whole
     assert ours.encode_with_spans(text) == (whole, spans)
 

@@ -15,7 +15,7 @@ class Options:
     tokenizer: Annotated[Path, POSITIONAL]
     """A folder with a tokenizer, or a model folder."""
     text: Annotated[str, POSITIONAL]
-    """The text, as a source text."""
+    """The text (of a translation tokenizer, a source text)."""
     json: bool = False
     """A list of JSON objects."""
 

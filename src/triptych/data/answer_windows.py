@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from triptych.errors import ConfigError
-from triptych.tokenizers.wordpiece import WordPiece
+from triptych.tokenizers.base import EncoderTokenizer
 
 MAX_QUESTION_TOKENS = 64
 """Longer questions lose their end, as in the paper's code."""
@@ -37,7 +37,7 @@ class AnswerWindow:
 
 
 def answer_windows(
-    questions: Sequence[tuple[str, str]], tokenizer: WordPiece, max_seq_len: int, stride: int
+    questions: Sequence[tuple[str, str]], tokenizer: EncoderTokenizer, max_seq_len: int, stride: int
 ) -> list[AnswerWindow]:
     """The windows of each (question, context), in order.
 

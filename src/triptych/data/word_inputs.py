@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from triptych.data.batching import IGNORE
-from triptych.tokenizers.wordpiece import WordPiece
+from triptych.tokenizers.base import EncoderTokenizer
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class WordInput:
 
 
 def word_inputs(
-    sentences: Sequence[Sequence[str]], tokenizer: WordPiece, max_seq_len: int
+    sentences: Sequence[Sequence[str]], tokenizer: EncoderTokenizer, max_seq_len: int
 ) -> list[WordInput]:
     """The inputs of each sentence, in order; a sentence without words has none.
 
@@ -59,6 +59,10 @@ def word_inputs(
 
 
 def _input(
-    tokenizer: WordPiece, sentence: int, pieces: list[int], first_word: int, firsts: list[int]
+    tokenizer: EncoderTokenizer,
+    sentence: int,
+    pieces: list[int],
+    first_word: int,
+    firsts: list[int],
 ) -> WordInput:
     return WordInput(sentence, tokenizer.with_specials(pieces)[0], first_word, firsts)

@@ -14,6 +14,7 @@ from triptych.tokenizers.base import TranslationTokenizer
 from triptych.tokenizers.bpe import TOKENIZER_FILE, JointBpe
 from triptych.tokenizers.loading import load_tokenizer
 from triptych.tokenizers.wordpiece import WordPiece
+from triptych.tokenizers.wordpiece_files import VOCAB_FILE
 
 
 class _Lines:
@@ -44,8 +45,9 @@ def train_tokenizer(
     and `WordPiece.train`, whose errors this raises, and `DataError` where a file cannot be read,
     `UsageError` where `out` holds a tokenizer already.
     """
-    if (out / TOKENIZER_FILE).exists():
-        raise UsageError(f"{out / TOKENIZER_FILE} exists: name another folder, or remove it")
+    for path in (out / TOKENIZER_FILE, out / VOCAB_FILE):
+        if path.exists():
+            raise UsageError(f"{path} exists: name another folder, or remove it")
     if not files:
         raise UsageError("no text file was named: name those of the training text")
     lines = _Lines(files)

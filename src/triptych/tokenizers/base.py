@@ -1,8 +1,11 @@
-"""What the rest of the house asks of a tokenizer for translation."""
+"""What the rest of the house asks of a tokenizer, for translation and for encoders."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from triptych.errors import DataError, UsageError
 
@@ -49,6 +52,55 @@ class TranslationTokenizer(Tokenizer, Protocol):
     def target_tokens(self, token_ids: Sequence[int]) -> list[str]: ...
     def source_words(self, token_ids: Sequence[int]) -> list[int]: ...
     def target_words(self, token_ids: Sequence[int]) -> list[int]: ...
+
+
+class EncoderTokenizer(Tokenizer, Protocol):
+    """Text to the pieces of an encoder's input and back. Ids are read from files, never assumed.
+
+    Texts longer than the model takes are not cut: all pieces are given, the caller decides.
+    """
+
+    @property
+    def unk_id(self) -> int: ...
+    @property
+    def cls_id(self) -> int: ...
+    @property
+    def sep_id(self) -> int: ...
+    @property
+    def mask_id(self) -> int: ...
+    @property
+    def special_ids(self) -> frozenset[int]: ...
+    @property
+    def model_max_length(self) -> int: ...
+    @property
+    def is_continuation(self) -> npt.NDArray[np.bool_]:
+        """For each entry [V] whether it continues a word."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """The pieces of each text, without special tokens but for those written out in it."""
+        ...
+
+    def encode_with_spans(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """The pieces, and (start, end) of each in the text as given, in characters."""
+        ...
+
+    def encode_words(self, words: Sequence[str]) -> tuple[list[int], list[int]]:
+        """The pieces, and the number of the word that each belongs to; each word has one."""
+        ...
+
+    def with_specials(
+        self, first: Sequence[int], second: Sequence[int] | None = None
+    ) -> tuple[list[int], list[int]]:
+        """The model's input of one text or two: ids, and the segment of each (0 or 1)."""
+        ...
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text; special tokens are dropped. Raises `DataError` for an id out of range."""
+        ...
+
+    def tokens(self, token_ids: Sequence[int]) -> list[str]: ...
+    def token_id(self, token: str) -> int | None: ...
 
 
 def check_texts(texts: Sequence[str]) -> Sequence[str]:

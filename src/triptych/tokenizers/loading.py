@@ -10,6 +10,8 @@ from triptych.tokenizers.sentencepiece import SOURCE_FILE, TARGET_FILE, MarianTo
 from triptych.tokenizers.wordpiece import WordPiece
 from triptych.tokenizers.wordpiece_files import VOCAB_FILE
 
+LIMIT_KEY = "max_input_chars_per_word"
+
 
 def load_tokenizer(folder: Path) -> TranslationTokenizer | WordPiece:
     """Whichever tokenizer the files in `folder` are. Raises `ModelFileError`."""
@@ -20,11 +22,17 @@ def load_tokenizer(folder: Path) -> TranslationTokenizer | WordPiece:
 def load_translation_tokenizer(folder: Path) -> TranslationTokenizer:
     """`MarianTokenizer` where there is a `.spm` file, `JointBpe` where only `tokenizer.json` is.
 
-    Raises `ModelFileError` where there is neither, or where the files are damaged.
+    Raises `ModelFileError` where there is neither, where the tokenizer is an encoder's, or where
+    the files are damaged.
     """
     folder = Path(folder)
-    if (folder / SOURCE_FILE).exists() or (folder / TARGET_FILE).exists():
+    if _is_marians(folder):
         return MarianTokenizer.load(folder)
+    if _is_wordpiece(folder):
+        raise ModelFileError(
+            f"{folder} holds a WordPiece tokenizer, which is an encoder's: name the folder of a "
+            "translation model, or train a tokenizer with `triptych tokenizer train`"
+        )
     if (folder / TOKENIZER_FILE).exists():
         return JointBpe.load(folder)
     raise ModelFileError(
@@ -36,9 +44,20 @@ def load_translation_tokenizer(folder: Path) -> TranslationTokenizer:
 def load_encoder_tokenizer(folder: Path) -> WordPiece:
     """The WordPiece tokenizer of an encoder's folder.
 
-    Raises `ModelFileError` where there is none, or where the files are damaged.
+    Raises `ModelFileError` where there is none, where the tokenizer is a translation model's, or
+    where the files are damaged.
     """
-    return WordPiece.load(Path(folder))
+    folder = Path(folder)
+    if _is_marians(folder):
+        raise ModelFileError(
+            f"{folder} holds {SOURCE_FILE} and {TARGET_FILE}, the tokenizer of a translation "
+            "model: name the folder of an encoder, with tokenizer.json or vocab.txt"
+        )
+    return WordPiece.load(folder)
+
+
+def _is_marians(folder: Path) -> bool:
+    return (folder / SOURCE_FILE).exists() or (folder / TARGET_FILE).exists()
 
 
 def _is_wordpiece(folder: Path) -> bool:
@@ -47,7 +66,8 @@ def _is_wordpiece(folder: Path) -> bool:
     if not path.exists():
         return (folder / VOCAB_FILE).exists()
     try:
-        kind = json.loads(path.read_bytes())["model"]["type"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        model = json.loads(path.read_bytes())["model"]
+        # The first files of this kind do not say which they are; the limit is WordPiece's alone.
+        return bool(model.get("type", "WordPiece") == "WordPiece" and LIMIT_KEY in model)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False  # damaged: the reader of the other kind says how
-    return bool(kind == "WordPiece")

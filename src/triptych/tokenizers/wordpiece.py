@@ -10,7 +10,7 @@ word that cannot be spelled so is one `[UNK]`.
 Ids are read from the files, never assumed. Nothing is cut to a model's length here.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -25,15 +25,13 @@ from triptych.tokenizers.wordpiece_files import (
     read_wordpiece,
     write_wordpiece,
 )
+from triptych.tokenizers.wordpiece_parts import find_cuts, split_text, split_texts
 from triptych.tokenizers.wordpiece_training import train_wordpiece
-
-LONGEST_STRETCH = 100_000
-"""Characters given to the library at once, which keeps some hundred bytes for each token."""
 
 
 class WordPiece:
-    """The tokenizer of the encoder family. `model_max_length` is what the files say of the model;
-    it is for the caller, nothing is cut by it here."""
+    """An `EncoderTokenizer`. `model_max_length` is what the files say of the model; it is for the
+    caller, nothing is cut by it here."""
 
     def __init__(
         self,
@@ -45,6 +43,7 @@ class WordPiece:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self._tokenizer = tokenizer
+        self._cuts = find_cuts(tokenizer)
         self.specials = specials or SpecialTokens()
         self.model_max_length = model_max_length
         self.vocab_size: int = tokenizer.get_vocab_size()
@@ -87,8 +86,10 @@ class WordPiece:
 
     @classmethod
     def load(cls, folder: Path) -> "WordPiece":
-        """Read `tokenizer.json`, or `vocab.txt` with what `tokenizer_config.json` says of it.
+        """Read `tokenizer.json` or `vocab.txt`, with what `tokenizer_config.json` says of it.
 
+        What it says of case, accents and CJK characters holds against tokenizer.json too, as in
+        transformers; what it leaves unsaid, tokenizer.json decides, or else uncased BERT's way.
         Raises `ModelFileError`: missing, damaged, of another kind.
         """
         return cls(*read_wordpiece(Path(folder)))
@@ -99,15 +100,13 @@ class WordPiece:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The pieces of each text; a special token written out in it becomes its id."""
-        stretches = [
-            (i, part) for i, text in enumerate(check_texts(texts)) for part in _parts(text)
-        ]
-        encoded = self._tokenizer.encode_batch_fast(
-            [replace_surrogates(part) for _, part in stretches], add_special_tokens=False
-        )
-        token_ids: list[list[int]] = [[] for _ in texts]
-        for (i, _), encoding in zip(stretches, encoded, strict=True):
-            token_ids[i] += encoding.ids
+        token_ids: list[list[int]] = [[] for _ in check_texts(texts)]
+        for group in split_texts(texts, self._cuts):
+            encoded = self._tokenizer.encode_batch_fast(
+                [replace_surrogates(part) for _, part in group], add_special_tokens=False
+            )
+            for (number, _), encoding in zip(group, encoded, strict=True):
+                token_ids[number] += encoding.ids
         return token_ids
 
     def encode_with_spans(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
@@ -115,7 +114,7 @@ class WordPiece:
         token_ids: list[int] = []
         spans: list[tuple[int, int]] = []
         start = 0
-        for part in _parts(text):
+        for part in split_text(text, self._cuts):
             encoding = self._tokenizer.encode(replace_surrogates(part), add_special_tokens=False)
             token_ids += encoding.ids
             spans += [(start + first, start + last) for first, last in encoding.offsets]
@@ -167,16 +166,3 @@ class WordPiece:
         token_ids = check_token_ids(token_ids, self.vocab_size)
         kept = [i for i in token_ids if i not in self.special_ids]
         return str(self._tokenizer.decode(kept, skip_special_tokens=False))
-
-
-def _parts(text: str) -> Iterator[str]:
-    """A text in stretches that end before white space, where no token can lie across the cut."""
-    start = 0
-    while len(text) - start > LONGEST_STRETCH:
-        end = start + LONGEST_STRETCH
-        while end < len(text) and not text[end].isspace():
-            end += 1
-        yield text[start:end]
-        start = end
-    if start < len(text):
-        yield text[start:]

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from tokenizers import Tokenizer
+from tokenizers.models import WordPiece as WordPieceModel
 from tokenizers.trainers import WordPieceTrainer
 
 from triptych.errors import DataError, UsageError
@@ -47,8 +48,11 @@ def train_wordpiece(
         limit_alphabet=len(alphabet),
         show_progress=False,
     )
-    empty.train_from_iterator(map(replace_surrogates, lines), trainer=trainer)
-    vocab: dict[str, int] = json.loads(empty.to_str())["model"]["vocab"]
+    # One that knows no special tokens yet: "[MASK]" in a text would be a word, and teach "##]".
+    learner = Tokenizer(WordPieceModel({}, unk_token=specials.unk))
+    learner.normalizer, learner.pre_tokenizer = empty.normalizer, empty.pre_tokenizer
+    learner.train_from_iterator(map(replace_surrogates, lines), trainer=trainer)
+    vocab: dict[str, int] = json.loads(learner.to_str())["model"]["vocab"]
     return build_wordpiece(vocab, specials, cleaning)
 
 

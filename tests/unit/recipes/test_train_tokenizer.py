@@ -10,6 +10,7 @@ import pytest
 from triptych.errors import DataError, UsageError
 from triptych.recipes.train_tokenizer import show_tokens, train_tokenizer
 from triptych.tokenizers.bpe import JointBpe
+from triptych.tokenizers.wordpiece import WordPiece
 
 TEXT = "the man by the river\nder mann am fluss\n" * 5
 
@@ -40,6 +41,14 @@ def test_nothing_is_overwritten(text_file: Path, tmp_path: Path) -> None:
         train_tokenizer([text_file], tmp_path / "out", 280)
 
 
+def test_a_vocabulary_of_an_older_folder_is_not_overwritten(
+    text_file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "vocab.txt").write_text("[PAD]\n")
+    with pytest.raises(UsageError, match=r"vocab\.txt exists"):
+        train_tokenizer([text_file], tmp_path, 280, kind="wordpiece")
+
+
 def test_bad_files(tmp_path: Path) -> None:
     (tmp_path / "empty").write_bytes(b"")
     (tmp_path / "latin1").write_bytes(b"gr\xfcn\n")
@@ -57,3 +66,15 @@ def test_show_tokens(text_file: Path, tmp_path: Path) -> None:
     assert [row.token for row in rows] == ["▁the", "▁", "<0xC3>", "<0xA9>", "</s>"]
     assert [row.characters for row in rows] == ["the", "", "é", "é", ""]
     assert rows[-1].token_id == 0
+
+
+def test_wordpiece(text_file: Path, tmp_path: Path) -> None:
+    trained = train_tokenizer([text_file], tmp_path / "out", 60, kind="wordpiece", lowercase=True)
+    assert isinstance(trained, WordPiece)
+    expected = WordPiece.train(TEXT.splitlines(), 60)
+    assert WordPiece.load(tmp_path / "out").encode(["am river"]) == expected.encode(["am river"])
+    rows = show_tokens(tmp_path / "out", "The  rivér")
+    assert [row.token for row in rows][0 :: len(rows) - 1] == ["[CLS]", "[SEP]"]
+    assert "".join(row.token.removeprefix("##") for row in rows[1:-1]) == "theriver"
+    assert "".join(row.characters for row in rows) == "Therivér"
+    assert [row.token_id for row in rows][0 :: len(rows) - 1] == [2, 3]
