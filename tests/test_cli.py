@@ -319,7 +319,7 @@ BAD = [
     (f"{OK} --preset tinny", 2, "preset is 'tinny'"),
     (f"{OK} --from nomodel", 3, "nomodel"),
     (f"{OK} --source pairs.tsv", 2, "2 source files and 1 target files"),
-    (f"{TRAIN} --source -", 2, "give a file instead of '-'"),
+    (f"{TRAIN} --source -", 2, "give a file, not '-'"),
 ]
 
 

@@ -123,6 +123,46 @@ def test_translate_keeps_the_lines(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("verb", ["translate", "score", "evaluate translation", "tokenizer train"])
+def test_a_pipe_gives_what_its_file_gives(folder: Path, verb: str) -> None:
+    """As bash's `<(zcat file.gz)`: what was counted beforehand would not be there to read."""
+    files = [folder / f"valid.{language}" for language in ("en", "de")]
+    pipes = [folder / f"pipe.{language}" for language in ("en", "de")]
+
+    def words(one: Path, other: Path, out: str) -> list[str]:
+        given = {
+            "translate": ["run/best", "--input", str(one)],
+            "tokenizer train": f"--text {one} {other} --vocab-size 300 --out {out}".split(),
+        }.get(verb, ["run/best", "--source", str(one), "--target", str(other)])
+        return [*verb.split(), *given, *(["--json"] if "evaluate" in verb else [])]
+
+    expected = triptych(folder, *words(*files, "tok"))
+    for pipe in pipes:
+        os.mkfifo(pipe)
+    writers = [
+        subprocess.Popen(["sh", "-c", f'cat "{file}" > "{pipe}"'])
+        for file, pipe in zip(files, pipes, strict=True)
+    ]
+    try:
+        found = triptych(folder, *words(*pipes, "tok-piped"))
+    finally:
+        for writer, pipe in zip(writers, pipes, strict=True):
+            writer.kill()
+            writer.wait()
+            pipe.unlink()
+    assert found.returncode == expected.returncode == 0, found.stderr
+    if verb == "tokenizer train":
+        names = ("tok/tokenizer.json", "tok-piped/tokenizer.json")
+        assert len({(folder / name).read_text() for name in names}) == 1
+    elif verb == "evaluate translation":
+        one, other = json.loads(expected.stdout), json.loads(found.stdout)
+        assert {**one, "seconds": 0} == {**other, "seconds": 0}
+    else:
+        assert found.stdout == expected.stdout
+        assert len(found.stdout.splitlines()) == len(files[0].read_text().splitlines())
+
+
+@pytest.mark.slow
 def test_score_prefers_the_translation_of_the_same_sentence(folder: Path) -> None:
     score = ("score", "run/best", "--source", "valid.en", "--target")
     own = triptych(folder, *score, "valid.de").stdout.split()

@@ -15,6 +15,7 @@ from training_toy import ToyBatches, run_toy, toy_trainer
 
 from triptych.errors import DivergedError
 from triptych.files.tensors import load_tensors
+from triptych.training.distributed import Processes
 from triptych.training.run_folder import RunFolder
 
 SCRIPT = Path(__file__).parent / "training_toy.py"
@@ -99,6 +100,60 @@ def test_a_validation_that_was_killed_is_made_again(tmp_path: Path, straight: Pa
     assert RunFolder(folder).newest_checkpoint() == RunFolder(folder).checkpoint(8)
     run_toy(folder, 30)
     assert_same_run(straight, folder, 30)
+
+
+@pytest.mark.parametrize("stop", ["killed while validating", "asked to stop"])
+def test_the_last_validation_is_made_up_for(tmp_path: Path, stop: str) -> None:
+    """The last update is validated out of turn (8, 16, 20): a stop just there loses nothing."""
+    run_toy(tmp_path / "one", 20)
+    source = ToyBatches()
+    trainer = toy_trainer(tmp_path / "two", 20, source=source)
+    if stop == "asked to stop":
+        source.after[40] = lambda: os.kill(os.getpid(), signal.SIGTERM)
+        assert trainer.run().stopped_by == "SIGTERM"
+    else:
+        validate = trainer.task.validate
+
+        def dies(model: torch.nn.Module) -> object:
+            if trainer.counters.update == 20:
+                raise KeyboardInterrupt
+            return validate(model)
+
+        object.__setattr__(trainer.task, "validate", dies)
+        with pytest.raises(KeyboardInterrupt):
+            trainer.run()
+    outcome, _ = run_toy(tmp_path / "two", 20)
+    assert outcome.stopped_by == "max_updates"
+    assert_same_run(tmp_path / "one", tmp_path / "two", 20)
+
+
+def test_all_stop_when_another_process_was_asked_first(tmp_path: Path) -> None:
+    class AskedElsewhere(Processes):
+        def sum(self, values: torch.Tensor) -> torch.Tensor:
+            return values + 1 if values.shape == (1,) else values
+
+    outcome = toy_trainer(tmp_path / "run", 30, processes=AskedElsewhere()).run()
+    assert (outcome.updates, outcome.stopped_by) == (1, "SIGTERM")
+    assert RunFolder(tmp_path / "run").newest_checkpoint() is not None
+
+
+def test_a_batch_is_loaded_before_the_source_moves_on(tmp_path: Path) -> None:
+    """A source that cuts its texts anew each epoch knows only the choices of the present one."""
+
+    class NewEachEpoch(ToyBatches):
+        def __next__(self) -> object:
+            choice = super().__next__()
+            return self.epoch, choice
+
+        def load(self, choice: object) -> object:
+            epoch, indices = choice  # type: ignore[misc]
+            assert epoch == self.epoch
+            return super().load(indices)
+
+    source = NewEachEpoch(n_pairs=30)
+    assert source.stream.n_batches % 2 == 1  # so that an update crosses into the next epoch
+    run_toy(tmp_path / "run", source.stream.n_batches + 1, source=source)
+    assert source.epoch >= 1
 
 
 def test_early_stopping_counts_on_after_a_stop(tmp_path: Path) -> None:

@@ -114,6 +114,17 @@ def test_two_processes_are_one(tmp_path: Path) -> None:
             assert float((value - weights[1][name]).abs().max()) <= 1e-5, name
 
 
+def test_processes_without_work_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Two(Processes):
+        def wait(self) -> None:
+            return
+
+    toy_trainer(tmp_path / "two", 3, processes=Two(world_size=2), accumulate=2)
+    assert "nothing to do" not in caplog.text
+    toy_trainer(tmp_path / "idle", 3, processes=Two(world_size=2), accumulate=1)
+    assert "give --accumulate 2 or more" in caplog.text
+
+
 def test_running_out_of_memory_halves_the_batch_and_nothing_else(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 
 from triptych.data.text import (
     INVALID_UTF8,
-    STDIN,
     InvalidLine,
     PathLike,
     as_names,
     count_lines,
+    is_read_once,
     read_lines,
 )
 from triptych.errors import DataError, UsageError
@@ -79,7 +79,7 @@ def read_tsv(path: PathLike | Sequence[PathLike], tolerant: bool = False) -> Ite
     """
     paths = as_names(path)
     for name in paths:
-        if name != STDIN:
+        if not is_read_once(name):
             _check_not_empty(name, count_lines(name))
     return _read_tables(paths, tolerant)
 
@@ -115,7 +115,9 @@ def _check_not_empty(name: str, n_lines: int) -> None:
 
 
 def _check_lengths(source: str, target: str) -> None:
-    if STDIN in (source, target):
+    if is_read_once(source) or is_read_once(target):
+        if source == target:
+            raise UsageError(f"{source} cannot be both sides of the pairs; name two files")
         return  # cannot be read twice; the reader still notices at the end
     n_source, n_target = count_lines(source), count_lines(target)
     _check_not_empty(source, n_source)

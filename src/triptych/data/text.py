@@ -55,6 +55,15 @@ def as_names(path: PathLike | Sequence[PathLike]) -> list[str]:
     return [str(path)]
 
 
+def is_read_once(path: PathLike) -> bool:
+    """Whether what is read from `path` is gone: standard input, or a pipe (`<(zcat …)`).
+
+    Counting its lines beforehand would leave none.
+    """
+    place = Path(path)
+    return str(path) == STDIN or (place.exists() and not place.is_file() and not place.is_dir())
+
+
 @contextmanager
 def open_bytes(path: PathLike) -> Iterator[BinaryIO]:
     """The decompressed bytes of `path`, by its suffix; "-" is standard input, left open.
@@ -97,7 +106,7 @@ def read_lines(
     A line that is not UTF-8 raises DataError, or, with `on_invalid`, is told to that function and
     given as an empty line, so that line numbers and alignment stay as they are.
     """
-    name = str(path)
+    name = "standard input" if str(path) == STDIN else str(path)
     with open_bytes(path) as stream:
         for number, raw in enumerate(iter(lambda: stream.readline(MAX_LINE_BYTES + 1), b""), 1):
             if len(raw) > MAX_LINE_BYTES:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from triptych.data.text import STDIN, PathLike, count_lines, read_lines
+from triptych.data.text import PathLike, count_lines, is_read_once, read_lines
 from triptych.errors import DataError
 from triptych.recipes.encoder import Encoder
 from triptych.recipes.encoding import OnTooLong
@@ -45,7 +45,7 @@ def embed_lines(
 ) -> Iterator[tuple[list[str], npt.NDArray[np.float32]]]:
     """(texts, their vectors) for each block of lines of a file."""
     lines = read_lines(path)
-    total = 0 if str(path) == STDIN else count_lines(path)
+    total = 0 if is_read_once(path) else count_lines(path)
     done = 0
     with ProgressLine("embed", total, quiet=quiet or not total) as progress:
         while block := list(islice(lines, BLOCK)):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from triptych.data.text import STDIN, read_lines
+from triptych.data.text import is_read_once, read_lines
 from triptych.errors import UsageError
 from triptych.tokenizers.base import TranslationTokenizer
 from triptych.tokenizers.bpe import TOKENIZER_FILE, JointBpe
@@ -52,7 +52,7 @@ def train_tokenizer(
         raise UsageError("no text file was named: name those of the training text")
     lines = _Lines(files)
     tokenizer = (JointBpe if kind == "bpe" else WordPiece).train(
-        iter(lines) if STDIN in map(str, files) else lines,  # standard input is there only once
+        iter(lines) if any(map(is_read_once, files)) else lines,
         vocab_size,
         min_frequency=min_frequency,
         max_alphabet=max_alphabet,

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from triptych.data.pairs import read_aligned
-from triptych.data.text import STDIN, PathLike, count_lines, read_lines
+from triptych.data.text import STDIN, PathLike, count_lines, is_read_once, read_lines
 from triptych.errors import UsageError
 from triptych.recipes.translate_options import TranslateOptions
 from triptych.recipes.translation import ForcedScore, Translation
@@ -24,19 +24,22 @@ BLOCK = 1000
 def translate_file(
     translator: Translator, path: PathLike, options: TranslateOptions, quiet: bool = False
 ) -> Iterator[Translation]:
-    """One translation for each line of a file; "-" is standard input.
+    """One translation for each line of a file or a pipe; "-" is standard input.
 
     A person at a terminal gets each answer at once. Raises DataError for text that is not UTF-8
     or longer than the model's limit, with file and line.
     """
     lines = read_lines(path)
-    if str(path) == STDIN:
-        at_once = 1 if sys.stdin.isatty() else BLOCK
-        yield from translator.stream(lines, options=options, name="standard input", at_once=at_once)
-        return
-    total = count_lines(path)
-    found = translator.stream(lines, options=options, name=str(path), at_once=BLOCK)
-    yield from counted(found, total, "translate", quiet)
+    piped, name = str(path) == STDIN, str(path)
+    found = translator.stream(
+        lines,
+        options=options,
+        name="standard input" if piped else name,
+        at_once=1 if piped and sys.stdin.isatty() else BLOCK,
+    )
+    yield from (
+        found if is_read_once(path) else counted(found, count_lines(path), "translate", quiet)
+    )
 
 
 def line_form(n_best: int, alignments: bool, as_json: bool) -> Callable[[int, Translation], str]:
@@ -87,7 +90,7 @@ def score_files(
     Raises DataError for files that are missing, empty or of unequal length.
     """
     pairs = read_aligned(source, target)
-    total = 0 if STDIN in (str(source), str(target)) else count_lines(source)
+    total = 0 if is_read_once(source) else count_lines(source)
 
     def blocks() -> Iterator[ForcedScore]:
         done, rest = 0, iter(pairs)

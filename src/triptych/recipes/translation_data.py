@@ -9,6 +9,7 @@ from triptych.data.cleaning import CleaningReport, CleaningRules, clean
 from triptych.data.pairs import SentencePair, is_hub_name, read_aligned, read_hub, read_tsv
 from triptych.data.resampling import ResampledPairs
 from triptych.data.shards import PairShards, corpus_fingerprint
+from triptych.data.text import is_read_once
 from triptych.errors import DataError, UsageError
 from triptych.files.atomic import write_file
 from triptych.files.notices import notice
@@ -23,11 +24,8 @@ def read_pairs(
 ) -> Iterator[SentencePair]:
     """Pairs from aligned files, or from tables and Hub names when no target is given.
 
-    Raises DataError for missing, empty or misaligned files, UsageError for standard input, which
-    cannot be read as often as training needs.
+    Raises DataError for missing, empty or misaligned files.
     """
-    if "-" in source + target:
-        raise UsageError("training reads its text more than once: give a file instead of '-'")
     if target:
         return read_aligned(source, target, tolerant=tolerant)
     if len(source) == 1 and is_hub_name(source[0]):
@@ -46,8 +44,15 @@ class TranslationCorpus:
         """Raise what would stop a run sooner or later, before anything is written.
 
         DataError: files that are missing, empty or misaligned, training pairs of which cleaning
-        leaves none, validation pairs that cannot be read.
+        leaves none, validation pairs that cannot be read. UsageError: standard input or a pipe,
+        which cannot be read as often as training needs.
         """
+        d = self.data
+        for name in (*d.source, *d.target, *d.valid_source, *d.valid_target):
+            if is_read_once(name):
+                raise UsageError(
+                    f"training reads its text more than once: give a file, not {name!r}"
+                )
         pairs, report = self.clean_pairs()
         if next(pairs, None) is None:
             reason, n = max(report.counts.items(), key=lambda item: item[1])

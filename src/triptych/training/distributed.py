@@ -2,10 +2,17 @@
 
 import os
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from triptych.errors import UsageError
+
+WAIT = timedelta(days=1)
+"""How long a process waits for another: the first tokenises and validates for all, and NCCL's own
+ten minutes are too few for that."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +84,21 @@ class Processes:
 def join_processes(device: str) -> Processes:
     """Join the others that `torchrun` started; alone when nothing says otherwise.
 
-    NCCL between GPUs, gloo between CPUs.
+    NCCL between GPUs, gloo between CPUs. `cuda` is the GPU that `torchrun` gives this process.
+    Raises UsageError for several processes on a GPU with a number.
     """
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     rank = int(os.environ.get("RANK", "0"))
-    if device == "cuda":
-        place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    place = torch.device(device)
+    if place.type == "cuda":
+        if place.index is not None and world_size > 1:
+            raise UsageError(
+                f"--device {device} is one GPU for {world_size} processes; give --device cuda, "
+                "and each takes its own"
+            )
+        if place.index is None:
+            place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(place)
-    else:
-        place = torch.device(device)
     if world_size > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if device == "cuda" else "gloo")
+        dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=WAIT)
     return Processes(rank, world_size, place)

@@ -40,7 +40,8 @@ class RunFolder:
 
     def checkpoint_updates(self) -> list[int]:
         """The update of every checkpoint, oldest first."""
-        return sorted(int(path.name[5:]) for path in self.checkpoints.glob("step-*"))
+        names = [path.name.removeprefix("step-") for path in self.checkpoints.glob("step-*")]
+        return sorted(int(name) for name in names if name.isdecimal())
 
     def newest_checkpoint(self) -> Path | None:
         """The newest checkpoint whose every file is what its manifest says.
@@ -83,7 +84,7 @@ class RunFolder:
         if not self.metrics.exists():
             return []
         rows = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+        for line in self.metrics.read_text(encoding="utf-8").split("\n"):
             try:
                 rows.append(json.loads(line))
             except ValueError:

@@ -32,6 +32,14 @@ class OptimizerSettings:
             raise ConfigError(f"learning_rate is {self.learning_rate}; choose it between 0 and 1")
         if self.warmup < 1:
             raise ConfigError(f"warmup is {self.warmup}; it needs at least 1 update")
+        for name in ("beta_1", "beta_2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; choose it in [0, 1)")
+        for name in ("weight_decay", "clip_norm"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; choose 0 or more")
+        if not self.eps > 0:
+            raise ConfigError(f"eps is {self.eps}; it must be above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +71,8 @@ class TrainingSettings:
         for name in ("max_updates", "accumulate", "validate_every", "patience", "average"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.checkpoint_every < 0:
+            raise ConfigError(f"checkpoint_every is {self.checkpoint_every}; choose 0 or more")
 
 
 SMALLER_IS_BETTER = frozenset({"loss", "nll", "perplexity"})

@@ -92,11 +92,7 @@ def read_state(
 def gather_random_states(processes: Processes) -> dict[str, Tensor]:
     """The generators of every process: `cpu.0`, `cuda.0`, `cpu.1` …"""
     states: dict[str, Tensor] = {}
-    cpu = torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state() if processes.device.type == "cuda" else None
-    for kind, state in (("cpu", cpu), ("cuda", cuda)):
-        if state is None:
-            continue
+    for kind, state in own_random_states(processes.device).items():
         parts = processes.gather(state)
         states |= {f"{kind}.{rank}": part for rank, part in enumerate(parts)}
     return states
@@ -104,11 +100,25 @@ def gather_random_states(processes: Processes) -> dict[str, Tensor]:
 
 def restore_random_states(states: Mapping[str, Tensor], processes: Processes) -> bool:
     """Put this process's generators back; False where none was saved for it."""
-    cpu = states.get(f"cpu.{processes.rank}")
-    cuda = states.get(f"cuda.{processes.rank}")
-    if cpu is None or (processes.device.type == "cuda" and cuda is None):
+    kinds = own_random_states(processes.device)
+    own = {kind: states.get(f"{kind}.{processes.rank}") for kind in kinds}
+    found = {kind: state for kind, state in own.items() if state is not None}
+    if len(found) < len(kinds):
         return False
-    torch.set_rng_state(cpu)
-    if cuda is not None and processes.device.type == "cuda":
-        torch.cuda.set_rng_state(cuda)
+    set_own_random_states(found, processes.device)
     return True
+
+
+def own_random_states(device: torch.device) -> dict[str, Tensor]:
+    """This process's generators: the CPU's, and that of its GPU if it has one."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def set_own_random_states(states: Mapping[str, Tensor], device: torch.device) -> None:
+    """Put back what `own_random_states` gave."""
+    torch.set_rng_state(states["cpu"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"], device)

@@ -11,6 +11,7 @@ from triptych.core.loss import LossSum
 from triptych.errors import DivergedError, MachineError
 from triptych.files.notices import notice
 from triptych.training.distributed import Processes
+from triptych.training.state import own_random_states, set_own_random_states
 
 
 class Batch(Protocol):
@@ -85,7 +86,7 @@ class Stepper:
 
     def _with_halving(self, batches: Sequence[Batch], totals: Sequence[float]) -> Tensor:
         while True:
-            random_state = torch.get_rng_state()
+            random_states = own_random_states(self.processes.device)
             try:
                 return self._accumulate(batches, totals)
             except (RuntimeError, MemoryError) as error:
@@ -101,7 +102,7 @@ class Stepper:
                 f"memory ran out: each batch now goes through in {self.n_parts} parts, "
                 "which changes nothing but the speed"
             )
-            torch.set_rng_state(random_state)
+            set_own_random_states(random_states, self.processes.device)
             if self.processes.device.type == "cuda":
                 torch.cuda.empty_cache()
 

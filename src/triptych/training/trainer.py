@@ -40,6 +40,12 @@ class Trainer:
         self.task, self.run_folder, self.settings = task, run, settings
         self.processes = processes
         self.quiet = quiet or not processes.is_first
+        if processes.is_first and settings.accumulate < processes.world_size:
+            notice(
+                f"an update has {settings.accumulate} batches for {processes.world_size} "
+                "processes, so some have nothing to do; give --accumulate "
+                f"{processes.world_size} or more"
+            )
         self.model = task.model.to(processes.device)
         self.optimizer = make_optimizer(self.model, optimizer, task.rate_factor)
         self.counters = Counters()
@@ -66,15 +72,15 @@ class Trainer:
             StopRequest() as stop,
             ProgressLine("train", total, self.counters.update, self.quiet) as line,
         ):
-            if self._is_due(self.settings.validate_every) and c.validated < c.update:
+            if self._validation_is_due() and c.validated < c.update:
                 self._validate(line)  # the run was stopped just before
             while self.counters.update < total and not self._out_of_patience():
                 self._update(line, peak)
                 if self._stop_agreed(stop):
                     self._save_checkpoint()
-                    assert stop.signal is not None or not self.processes.is_first
+                    # Another process may have been asked, and this one not yet.
                     return self._outcome(stop.signal.name if stop.signal else "SIGTERM")
-                if self._is_due(self.settings.validate_every) or self.counters.update == total:
+                if self._validation_is_due():
                     self._validate(line)
                 elif self._is_due(self.settings.checkpoint_every):
                     self._save_checkpoint()
@@ -84,8 +90,12 @@ class Trainer:
 
     def _update(self, line: ProgressLine, peak: float) -> None:
         began = time.monotonic()
-        choices = [next(self.task.source) for _ in range(self.settings.accumulate)]
-        batches = [self.task.source.load(choices[i]) for i in self.processes.share(len(choices))]
+        batches = []
+        mine = self.processes.share(self.settings.accumulate)
+        for i in range(self.settings.accumulate):
+            choice = next(self.task.source)
+            if i in mine:  # at once: the source may cut its texts anew in the next epoch
+                batches.append(self.task.source.load(choice))
         self.stepper.n_parts = self.counters.n_parts
         means = self.stepper.gradients(batches)
         self.counters.n_parts = self.stepper.n_parts
@@ -124,6 +134,10 @@ class Trainer:
 
     def _is_due(self, every: int) -> bool:
         return every > 0 and self.counters.update % every == 0
+
+    def _validation_is_due(self) -> bool:
+        is_last = self.counters.update == self.settings.max_updates
+        return is_last or self._is_due(self.settings.validate_every)
 
     def _out_of_patience(self) -> bool:
         return self.counters.without_better >= self.settings.patience

@@ -72,6 +72,11 @@ def test_unequal_lengths_of_a_pipe_are_noticed_at_the_end(
         list(pairs)
 
 
+def test_standard_input_cannot_be_both_sides():
+    with pytest.raises(UsageError, match="- cannot be both sides"):
+        read_aligned("-", "-")
+
+
 def test_an_empty_corpus_is_refused(tmp_path):
     empty = write(tmp_path / "empty", b"")
     full = write(tmp_path / "full", b"a\n")

@@ -3,6 +3,7 @@
 import gzip
 import io
 import lzma
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ import pytest
 import zstandard
 
 from triptych.data import text as text_module
-from triptych.data.text import InvalidLine, count_lines, open_text, read_lines
+from triptych.data.text import InvalidLine, count_lines, is_read_once, open_text, read_lines
 from triptych.errors import DataError, UsageError
 
 BYTES = "Ein Hund\nzwei Straßen\n\nletzte".encode()
@@ -75,6 +76,21 @@ def test_standard_input_is_read_and_left_open(monkeypatch):
     monkeypatch.setattr(sys, "stdin", stream)
     assert list(read_lines("-")) == LINES
     assert not stream.buffer.closed
+
+
+def test_a_pipe_is_read_once_and_a_file_is_not(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert is_read_once(pipe)
+    assert is_read_once("-")
+    for name in (write(tmp_path / "a", b"a\n"), tmp_path, tmp_path / "none", "hub:a/b:train:en:de"):
+        assert not is_read_once(name)
+
+
+def test_invalid_utf8_of_standard_input_says_so(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"gut\nStra\xdfe\n")))
+    with pytest.raises(DataError, match=r"^standard input:2: byte 4"):
+        list(read_lines("-"))
 
 
 def test_invalid_utf8_names_file_line_and_byte(tmp_path):

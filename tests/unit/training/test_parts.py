@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from triptych.errors import ConfigError
 from triptych.training.distributed import Processes
 from triptych.training.optimizer import make_optimizer, set_learning_rate
-from triptych.training.settings import OptimizerSettings
+from triptych.training.settings import OptimizerSettings, TrainingSettings
 from triptych.training.signals import StopRequest
 from triptych.training.tensorboard import tensorboard_rows
 
@@ -95,3 +96,18 @@ def test_tensorboard_gets_every_number(tmp_path: Path) -> None:
     assert events.Tags()["scalars"] == ["train/loss", "valid/bleu"]
     (point,) = events.Scalars("train/loss")
     assert (point.step, point.value) == (3, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("beta_1", 1.0), ("beta_2", -0.1), ("eps", 0.0), ("weight_decay", -1.0), ("clip_norm", -1.0)],
+)
+def test_an_optimizer_that_cannot_work_is_refused(name: str, value: float) -> None:
+    """A negative clip_norm would turn every gradient round."""
+    with pytest.raises(ConfigError, match=f"{name} is {value}"):
+        OptimizerSettings(**{name: value})
+
+
+def test_a_negative_interval_of_checkpoints_is_refused() -> None:
+    with pytest.raises(ConfigError, match="checkpoint_every is -5"):
+        TrainingSettings(checkpoint_every=-5)

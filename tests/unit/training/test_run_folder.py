@@ -58,6 +58,22 @@ def test_last_names_the_newest_and_moves_in_one_step(tmp_path: Path) -> None:
     assert sorted(path.name for path in run.folder.iterdir()) == ["checkpoints", "last"]
 
 
+def test_a_row_may_hold_what_unicode_calls_a_line_end(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    texts = [f"one{sign}two" for sign in "\u2028\u2029\x85\x0b\x1c"]
+    for update, text in enumerate(texts, start=1):
+        run.add_row({"update": update, "samples": [text]})
+    run.forget_after(4)
+    assert [row["samples"] for row in run.rows()] == [[text] for text in texts[:4]]
+
+
+def test_a_copy_of_a_checkpoint_by_hand_is_no_checkpoint(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    add_checkpoint(run, 5)
+    (run.checkpoints / "step-000005 (copy)").mkdir()
+    assert run.checkpoint_updates() == [5]
+
+
 def test_samples_stand_newest_first(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
     run.add_row({"update": 1, "samples": ["- one"]})
