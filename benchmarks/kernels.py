@@ -16,7 +16,7 @@ from torch import Tensor
 
 from in_turn import machine, time_in_turn, write_json
 from triptych.core.attention import AttentionFunction, attention, fused_attention
-from triptych.core.dropout import Dropout, keep_mask
+from triptych.core.dropout import Dropout, drop_threshold, keep_mask
 from triptych.core.masks import causal_mask
 
 SHAPES = [  # batch, heads, length, head width
@@ -64,7 +64,7 @@ def dropout_row(rounds: int) -> dict[str, object]:
     """Drawing the mask alone, and the whole of dropout."""
     x, ours = torch.randn(N_DROPPED), Dropout(0.3)
     contestants = {
-        "our_mask": lambda: keep_mask(x, ours.threshold),
+        "our_mask": lambda: keep_mask(x, drop_threshold(0.3)),
         "torch_mask": lambda: torch.empty_like(x).bernoulli_(0.7),
         "ours": lambda: ours(x),
         "torch": lambda: F.dropout(x, 0.3),

@@ -82,7 +82,7 @@ def test_bf16_stays_near(folder: Path, pairs: list[tuple[str, str, float]], ours
 
 
 def test_sts_b_is_equal_to_the_third_decimal(
-    ours: Encoder, theirs: Any, pairs: list[tuple[str, str, float]]
+    ours: Encoder, theirs: Any, pairs: list[tuple[str, str, float]], folder: Path
 ) -> None:
     first, second, gold = (list(column) for column in zip(*pairs, strict=True))
     found = ours.similarity(first, second)
@@ -94,6 +94,10 @@ def test_sts_b_is_equal_to_the_third_decimal(
     print(f"Spearman on STS-B dev: {spearman[0]:.5f} ours, {spearman[1]:.5f} theirs")
     assert round(spearman[0], 3) == round(spearman[1], 3)
     assert spearman[0] > 0.85
+    half = load_encoder(folder, device="cpu", precision="bf16").similarity(first, second)
+    in_bf16 = float(scipy_stats.spearmanr(half, gold).statistic)
+    print(f"Spearman on STS-B dev in bf16: {in_bf16:.5f}")
+    assert abs(in_bf16 - spearman[0]) < 0.001
 
 
 def test_vectors_do_not_depend_on_the_batch(

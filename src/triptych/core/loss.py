@@ -13,7 +13,17 @@ IGNORE = -100
 """The label of a position that nobody predicts."""
 
 CHUNK_ELEMENTS = 1_000_000
-"""Logits held at once: 4 MB in float32, which stays in a CPU's last cache."""
+"""Logits held at once: 4 MB in float32, which stays in a CPU's last cache; more where E asks."""
+
+
+def chunk_rows(weight: Tensor) -> int:
+    """Positions of a chunk, for weight [V, E]: `CHUNK_ELEMENTS` of logits, but at least E rows.
+
+    Each chunk adds [V, E] to the weight's gradient; with fewer rows than E that costs more than
+    all its logits do.
+    """
+    n_classes, width = weight.shape
+    return max(CHUNK_ELEMENTS // n_classes, width)
 
 
 class LossSum(NamedTuple):
@@ -113,17 +123,19 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         nll = torch.zeros((), dtype=torch.float64, device=hidden.device)
 
         with torch.autocast(hidden.device.type, enabled=False):
-            w_uniform = share * (allowed @ weight.detach())  # [E]
-            bias_uniform = share * (allowed @ bias.detach())
-            n_rows = max(1, CHUNK_ELEMENTS // len(weight))
+            if smoothing:
+                w_uniform = share * (allowed @ weight.detach())  # [E]
+                bias_uniform = share * (allowed @ bias.detach())
+            n_rows = chunk_rows(weight)
             for start in range(0, len(h), n_rows):
                 part = slice(start, start + n_rows)
                 logits = torch.addmm(bias.detach().to(dtype), h[part], w.T).float()  # [n, V]
                 at_target, exps, z, log_z = _normalizers(logits, targets[part], banned)
-                at_uniform = (hidden.detach()[part].float() @ w_uniform + bias_uniform).sum()
                 part_nll = (log_z - at_target).sum()
                 nll += part_nll
-                smoothed += (1 - smoothing) * part_nll + smoothing * log_z.sum() - at_uniform
+                smoothed += (1 - smoothing) * part_nll + smoothing * log_z.sum()
+                if smoothing:
+                    smoothed -= (hidden.detach()[part].float() @ w_uniform + bias_uniform).sum()
                 if gradients is not None:
                     gradients.add_softmax(part, exps, z, h[part], w)
             if gradients is not None:
@@ -146,8 +158,9 @@ class _Gradients:
     """Of the smoothed sum: softmax less smoothed target, times what each was multiplied by."""
 
     def __init__(self, hidden: Tensor, weight: Tensor, bias: Tensor) -> None:
-        self.hidden, self.weight = torch.empty_like(hidden), torch.zeros_like(weight)
-        self.bias = torch.zeros_like(bias)
+        self.hidden, self.bias = torch.empty_like(hidden), torch.zeros_like(bias)
+        self.weight = torch.empty_like(weight)
+        self.is_empty = True
         self.bias_is_learned = bias.requires_grad
 
     def add_softmax(self, part: slice, exps: Tensor, z: Tensor, h: Tensor, w: Tensor) -> None:
@@ -156,15 +169,28 @@ class _Gradients:
             self.bias += torch.mv(exps.T, z[:, 0].reciprocal())
         exps = exps.to(w.dtype)
         self.hidden[part] = (exps @ w) / z
-        self.weight += exps.T @ (h / z).to(w.dtype)
+        scaled = (h / z).to(w.dtype)
+        n_rows = max(1, CHUNK_ELEMENTS // w.size(1))
+        for start in range(0, len(w), n_rows):  # [V, E] is the largest tensor here: no second one
+            rows = slice(start, start + n_rows)
+            product = exps[:, rows].T @ scaled
+            if self.is_empty:
+                self.weight[rows].copy_(product)
+            else:
+                self.weight[rows] += product
+        self.is_empty = False
 
     def subtract_target(
         self, hidden: Tensor, weight: Tensor, targets: Tensor, smoothing: float, uniform: Tensor
     ) -> None:
         """Of the smoothed target: 1 − ε on the label, `uniform` [V] (ε / V′) on every class."""
         full = hidden.detach().float()
-        self.hidden -= uniform @ weight.detach() + (1 - smoothing) * weight.detach()[targets]
+        if self.is_empty:  # not one target
+            self.weight.zero_()
+        self.hidden -= (1 - smoothing) * weight.detach()[targets]
         self.weight.index_add_(0, targets, full, alpha=smoothing - 1.0)
-        self.weight -= uniform[:, None] * full.sum(dim=0)
         self.bias -= (1 - smoothing) * targets.bincount(minlength=len(self.bias))
-        self.bias -= len(targets) * uniform
+        if smoothing:
+            self.hidden -= uniform @ weight.detach()
+            self.weight -= uniform[:, None] * full.sum(dim=0)
+            self.bias -= len(targets) * uniform

@@ -36,6 +36,18 @@ def test_the_mask_has_the_tensor_s_shape_at_any_size():
         assert keep_mask(torch.empty(shape), 20).shape == shape
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("threshold", [0, 1, 26, 127, 128, 129, 255])
+def test_the_mask_is_a_comparison_of_bytes(threshold, dtype):
+    torch.manual_seed(1)
+    mask = keep_mask(torch.empty(3, 1001, dtype=dtype), threshold)
+    torch.manual_seed(1)
+    words = torch.empty(376, dtype=torch.int64).random_(-(2**63), None)
+    kept = words.view(torch.uint8)[:3003] >= threshold
+    assert mask.dtype == dtype
+    assert torch.equal(mask.flatten(), kept.to(dtype))
+
+
 @pytest.mark.parametrize("probability", [0.1, 0.3, 0.5])
 def test_the_scale_uses_the_rounded_probability(probability):
     torch.manual_seed(0)

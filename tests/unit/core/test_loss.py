@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from triptych.core import loss
-from triptych.core.loss import IGNORE, chunked_cross_entropy, smoothed_cross_entropy
+from triptych.core.loss import IGNORE, chunk_rows, chunked_cross_entropy, smoothed_cross_entropy
 from triptych.data import batching
 
 N, E, V = 23, 6, 17
@@ -64,11 +64,12 @@ def test_both_are_the_sum_by_hand(function, banned, smoothing):
 
 @pytest.mark.parametrize("rows", [1, 2, 5, N - 1, N, 1000])
 @pytest.mark.parametrize("banned", BANNED)
-def test_chunks_change_nothing_in_values_or_gradients(rows, banned, monkeypatch):
-    monkeypatch.setattr(loss, "CHUNK_ELEMENTS", rows * V)
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_chunks_change_nothing_in_values_or_gradients(rows, banned, smoothing, monkeypatch):
+    monkeypatch.setattr(loss, "chunk_rows", lambda weight: rows)
     slow, fast = given(banned), given(banned)
-    expected = smoothed_cross_entropy(*slow, 0.1, banned)
-    found = chunked_cross_entropy(*fast, 0.1, banned)
+    expected = smoothed_cross_entropy(*slow, smoothing, banned)
+    found = chunked_cross_entropy(*fast, smoothing, banned)
     torch.testing.assert_close(found.smoothed, expected.smoothed, rtol=1e-5, atol=0)
     torch.testing.assert_close(found.nll, expected.nll, rtol=1e-5, atol=0)
     (expected.smoothed / 7).backward()  # the trainer divides by the number of tokens
@@ -79,7 +80,7 @@ def test_chunks_change_nothing_in_values_or_gradients(rows, banned, monkeypatch)
 
 @pytest.mark.parametrize("banned", BANNED)
 def test_a_learned_bias_has_the_formula_s_gradient(banned, monkeypatch):
-    monkeypatch.setattr(loss, "CHUNK_ELEMENTS", 3 * V)
+    monkeypatch.setattr(loss, "chunk_rows", lambda weight: 3)
     slow, fast = given(banned), given(banned)
     slow[2].requires_grad_(), fast[2].requires_grad_()
     smoothed_cross_entropy(*slow, 0.1, banned).smoothed.backward()
@@ -88,10 +89,18 @@ def test_a_learned_bias_has_the_formula_s_gradient(banned, monkeypatch):
         torch.testing.assert_close(b.grad, a.grad, rtol=1e-5, atol=1e-5)
 
 
-def test_a_vocabulary_larger_than_a_chunk_goes_row_by_row(monkeypatch):
-    monkeypatch.setattr(loss, "CHUNK_ELEMENTS", V - 1)
-    found = chunked_cross_entropy(*given())
-    torch.testing.assert_close(found.nll, smoothed_cross_entropy(*given()).nll)
+def test_a_chunk_has_as_many_rows_as_the_model_is_wide_or_more():
+    assert chunk_rows(torch.empty(10_000, 64)) == 100
+    assert chunk_rows(torch.empty(10_000, 256)) == 256
+    assert chunk_rows(torch.empty(2_000_000, 1)) == 1  # a vocabulary larger than a chunk
+
+
+def test_no_target_is_no_gradient():
+    hidden, weight, bias, targets = given()
+    bias.requires_grad_()
+    chunked_cross_entropy(hidden[:0], weight, bias, targets[:0]).smoothed.backward()
+    assert not weight.grad.any()
+    assert not bias.grad.any()
 
 
 @pytest.mark.parametrize("banned", BANNED)
