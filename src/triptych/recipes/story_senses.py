@@ -80,7 +80,7 @@ def collect_uses(sentences: Sequence[StorySentence], most: int | None = None) ->
     """
     found: dict[str, list[tuple[str, str]]] = {}
     counts: Counter[tuple[str, str]] = Counter()
-    for sentence in dict.fromkeys(sentences):
+    for sentence in {s.english: s for s in sentences}.values():
         for sense in sentence.senses:
             key = sense.word, sense.sense
             if most is None or counts[key] < most:

@@ -25,7 +25,8 @@ def word_vectors(
     pieces: PiecePooling,
 ) -> npt.NDArray[np.float32]:
     """As `Encoder.word_vectors`: float32 [N, E]."""
-    (vectors,) = layered_word_vectors(model, tokenizer, sentences, word, [layer], pieces)
+    found = layered_word_vectors(model, tokenizer, sentences, word, [layer], pieces)
+    vectors: npt.NDArray[np.float32] = found[0]
     return vectors
 
 
