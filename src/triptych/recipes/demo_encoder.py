@@ -13,13 +13,8 @@ from triptych.recipes.bert_run import BertData, BertOptimizer, BertRun, BertShap
 from triptych.recipes.encoder import Encoder
 from triptych.recipes.fill import Filling
 from triptych.recipes.load import load_encoder
-from triptych.recipes.story_blanks import (
-    MASK,
-    BlankScore,
-    score_blanks,
-    showpieces,
-)
-from triptych.recipes.story_pairs import StoryPair, next_sentence_accuracy, story_pairs
+from triptych.recipes.story_blanks import MASK, BlankScore, score_blanks, showpieces
+from triptych.recipes.story_pairs import PairScore, score_pairs
 from triptych.recipes.story_senses import SenseVectors, Uses, collect_uses, sense_vectors
 from triptych.recipes.train_bert import train_bert
 
@@ -69,8 +64,7 @@ class EncoderDemo:
     encoder: Encoder
     blanks: BlankScore
     filled: list[FilledBlank]
-    pairs: list[StoryPair]
-    next_accuracy: float
+    pairs: PairScore
     senses: SenseVectors
     uses: dict[str, Uses]
     """The held-out uses of each ambiguous word."""
@@ -85,7 +79,7 @@ class EncoderDemo:
         return {
             "seconds": round(self.seconds, 1),
             "masked_words": self.blanks.to_json(),
-            "next_sentence": {"accuracy": self.next_accuracy, "n": len(self.pairs)},
+            "next_sentence": self.pairs.to_json(),
             "senses": self.senses.to_json(),
         }
 
@@ -102,7 +96,6 @@ def encoder_panel(out: Path, size: EncoderSize, seed: int = 1, device: str = "cp
 
     encoder = load_encoder(run / "best", device=device)
     blanks = draw_blanks(split.test, split.unseen(split.test), seed)
-    pairs = story_pairs(split.test, seed)
     labelled = collect_uses([s for t in split.train for s in t.sentences], size.n_labelled)
     uses = collect_uses(new_sentences(split, split.test))
     return EncoderDemo(
@@ -115,8 +108,7 @@ def encoder_panel(out: Path, size: EncoderSize, seed: int = 1, device: str = "cp
             FilledBlank(blank, tuple(encoder.fill(blank.filled(MASK), top_k=5)))
             for blank in showpieces(blanks, split.train, N_SHOWN)
         ],
-        pairs=pairs,
-        next_accuracy=next_sentence_accuracy(encoder, pairs),
+        pairs=score_pairs(encoder, split.test, seed),
         senses=sense_vectors(
             encoder, labelled, collect_uses(new_sentences(split, split.valid)), uses
         ),

@@ -51,7 +51,7 @@ def translation_summary(panel: TranslationDemo) -> str:
 
 def encoder_summary(panel: EncoderDemo) -> str:
     """Some blanks with the best words, and the scores beside what they are to be compared with."""
-    blanks, senses = panel.blanks, panel.senses
+    blanks, pairs, senses = panel.blanks, panel.pairs, panel.senses
     lines = ["", "Encoder only: fill in, tell what follows, tell senses", ""]
     for filled in panel.filled[:3]:
         best = ", ".join(
@@ -70,7 +70,8 @@ def encoder_summary(panel: EncoderDemo) -> str:
         "",
         f"  {blanks.in_story:.1%} of {blanks.n} blanks in held-out stories filled rightly",
         f"    ({beside})",
-        f"  {panel.next_accuracy:.1%} of {len(panel.pairs)} ends told from others' (chance: 50 %)",
+        f"  {pairs.anywhere:.1%} of {pairs.n} pairs of a beginning and an end told rightly",
+        f"    (chance: 50 %; where the other end is from the same place: {pairs.same_place:.1%})",
         f"  {told} by the nearest vector (most frequent sense: {senses.commonest:.1%})",
         f"    ({cosines})",
         f"  trained in {panel.seconds:.0f} s",

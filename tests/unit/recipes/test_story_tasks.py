@@ -19,7 +19,13 @@ from triptych.recipes.story_blanks import (
     score_blanks,
     showpieces,
 )
-from triptych.recipes.story_pairs import StoryPair, next_sentence_accuracy, story_pairs
+from triptych.recipes.story_pairs import (
+    StoryPair,
+    follows,
+    next_sentence_accuracy,
+    score_pairs,
+    story_pairs,
+)
 from triptych.tokenizers.wordpiece import WordPiece
 
 TRAIN = list(stories(81, 300))
@@ -101,35 +107,68 @@ def test_showpieces_hide_no_common_word() -> None:
     assert all(counts[blank.answer.lower()] <= rarest for blank in shown)
 
 
-def test_each_beginning_has_its_own_end_and_another() -> None:
-    pairs = story_pairs(TEST, 4)
-    assert pairs == story_pairs(TEST, 4) != story_pairs(TEST, 5)
-    assert sum(pair.follows for pair in pairs) * 2 == len(pairs)
+def sentences_of(text: str) -> int:
+    return text.count(".") + text.count("?")
+
+
+@pytest.mark.parametrize("same_place", [True, False])
+def test_each_beginning_has_its_own_end_and_another(same_place: bool) -> None:
+    pairs = story_pairs(TEST, 4, same_place=same_place)
+    assert pairs == story_pairs(TEST, 4, same_place=same_place)
+    assert pairs != story_pairs(TEST, 5, same_place=same_place)
     texts = {story.text for story in TEST}
-    n_sentences = {pair.second: pair.second.count(".") + pair.second.count("?") for pair in pairs}
-    assert all(n_sentences.values())
-    ends: dict[int, list[tuple[str, bool]]] = {}
-    for pair in pairs:
-        assert (f"{pair.first} {pair.second}" in texts) == pair.follows
-        cut = pair.first.count(".") + pair.first.count("?")
-        ends.setdefault(cut, []).append((pair.second, pair.follows))
-    for own in ends.values():  # the ends alone give nothing away: both kinds have the same ones
-        assert Counter(e for e, follows in own if follows) == Counter(
-            e for e, follows in own if not follows
-        )
+    for own, other in zip(pairs[::2], pairs[1::2], strict=True):
+        assert own.follows > other.follows
+        assert own.first == other.first
+        assert f"{own.first} {own.second}" in texts
+        assert f"{other.first} {other.second}" not in texts
+        assert [text for text in texts if text.endswith(other.second)]
+        assert other.second
+
+
+def test_ends_of_the_same_place_give_nothing_away_by_themselves() -> None:
+    """Both kinds of pairs have the same ends, at each cut."""
+    ends: dict[int, list[StoryPair]] = {}
+    for pair in story_pairs(TEST, 4, same_place=True):
+        ends.setdefault(sentences_of(pair.first), []).append(pair)
+    for own in ends.values():
+        by_kind = [Counter(p.second for p in own if p.follows == kind) for kind in (True, False)]
+        assert by_kind[0] == by_kind[1]
+    starts = {sentences_of(p.second) for p in story_pairs(TEST, 4, same_place=False)}
+    assert len(starts) > 4
 
 
 def test_stories_that_make_no_pair_are_refused() -> None:
     one: list[Story] = TEST[:1]
     with pytest.raises(DataError, match="1 stories make no pair"):
-        story_pairs(one, 1)
+        story_pairs(one, 1, same_place=True)
 
 
 def test_accuracy_of_a_head_that_always_says_the_same(encoder: Encoder) -> None:
-    pairs = story_pairs(TEST, 4)
+    pairs = story_pairs(TEST, 4, same_place=False)
     bias = encoder.model.heads["next_sentence"].linear.bias
     for kind, says_follows in ((0, True), (1, False)):
         bias.data = torch.tensor([1e4 * (1 - kind), 1e4 * kind])
         own: list[StoryPair] = [pair for pair in pairs if pair.follows == says_follows]
-        assert next_sentence_accuracy(encoder, pairs) == 0.5
         assert next_sentence_accuracy(encoder, own) == 1.0
+        score = score_pairs(encoder, TEST, 4)
+        assert (score.n, score.anywhere, score.same_place) == (len(pairs), 0.5, 0.5)
+    bias.data = torch.zeros(2)
+
+
+def test_what_the_head_says_of_a_pair(encoder: Encoder) -> None:
+    """One pair at a time, by hand; the bias is such that random weights say both."""
+    pairs = story_pairs(TEST, 4, same_place=False)[:12]
+    model, tokenizer = encoder.model, encoder.tokenizer
+    leads = torch.empty(len(pairs))
+    for row, pair in enumerate(pairs):
+        ids, segments = tokenizer.with_specials(*tokenizer.encode([pair.first, pair.second]))
+        rows = torch.tensor([ids])
+        with torch.no_grad():
+            hidden = model(rows, torch.ones_like(rows, dtype=torch.bool), torch.tensor([segments]))
+            kinds = model.heads["next_sentence"](model.heads["pooler"](hidden))[0]
+        leads[row] = kinds[0] - kinds[1]
+    low, high = leads.sort().values[5:7]
+    model.heads["next_sentence"].linear.bias.data = torch.tensor([-(low + high) / 2, 0.0])
+    assert follows(encoder, pairs) == (leads > (low + high) / 2).tolist()
+    assert sum(follows(encoder, pairs)) == 6
