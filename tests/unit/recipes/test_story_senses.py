@@ -81,15 +81,19 @@ def test_uses_are_those_of_the_grammar() -> None:
 
 
 def test_layers_from_one_pass_are_those_asked_for_singly(encoder: Encoder) -> None:
-    sentences = HELD_OUT["bank"].sentences
-    found = layered_word_vectors(encoder.model, encoder.tokenizer, sentences, "bank", [0, 2, -2])
-    for vectors, layer in zip(found, (0, 2, 1), strict=True):
-        one = encoder.word_vectors(sentences, "bank", layer=layer)
-        np.testing.assert_array_equal(vectors, one)
-    np.testing.assert_array_equal(
-        all_layers(encoder, "bank", HELD_OUT["bank"])[[0, 2, 1]],
-        found,
-    )
+    uses = HELD_OUT["bank"]
+    (bank,) = encoder.tokenizer.encode(["bank"])[0]
+    layers = [0, 2, -2]
+    found = layered_word_vectors(encoder.model, encoder.tokenizer, uses.sentences, "bank", layers)
+    for number, sentence in enumerate(uses.sentences):
+        ids, _ = encoder.tokenizer.with_specials(encoder.tokenizer.encode([sentence])[0])
+        rows = torch.tensor([ids])
+        with torch.no_grad():
+            states = encoder.module.layers(rows, torch.ones_like(rows, dtype=torch.bool))
+        for vectors, layer in zip(found, layers, strict=True):
+            expected = states[layer][0, ids.index(bank)].numpy()
+            np.testing.assert_allclose(vectors[number], expected, atol=1e-5)
+    np.testing.assert_array_equal(all_layers(encoder, "bank", uses)[[0, 2, 1]], found)
 
 
 def test_decisions_and_choice_of_the_layer(encoder: Encoder) -> None:
