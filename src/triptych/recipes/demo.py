@@ -1,4 +1,5 @@
-"""The demo: from nothing to a translator in a few minutes, on a corpus whose answers are known."""
+"""The demo's first panel: from nothing to a translator in a few minutes, on a corpus whose answers
+are known."""
 
 import time
 from collections.abc import Sequence
@@ -76,8 +77,30 @@ def translation_panel(
     out: Path, size: DemoSize, seed: int = 1, device: str = "cpu"
 ) -> TranslationDemo:
     """Train on storybook, translate sentences that it has never seen, and mark its work."""
-    began = time.monotonic()
     split = translation_split(seed=seed, n_train=size.n_train, n_valid=300, n_test=size.n_test)
+    translator, seconds = train_translator(out, split, size, seed, device)
+    assert translator.alignment_head is not None
+    measured = measure(translator, split.test)
+    return TranslationDemo(
+        run=out / "run",
+        model=out / "model",
+        seconds=seconds,
+        split=split,
+        translator=translator,
+        translations=measured.translations,
+        scores=measured.scores,
+        senses=measured.senses,
+        alignment=measured.alignment,
+        head=translator.alignment_head,
+    )
+
+
+def train_translator(
+    out: Path, split: Split, size: DemoSize, seed: int, device: str
+) -> tuple[Translator, float]:
+    """A translator, in `out/model` too, whose aligning head is chosen on the validation sentences;
+    and the seconds that training took, tokenizer and data included."""
+    began = time.monotonic()
     data = out / "data"
     for name, sentences in (("train", split.train), ("valid", split.valid), ("test", split.test)):
         write_file(data / f"{name}.en", "".join(s.english + "\n" for s in sentences))
@@ -96,22 +119,29 @@ def translation_panel(
     )
     extras = {**best.extras, "alignment_head": vars(head)}
     checkpoint.save_folder(out / "model", model, tokenizer, extras=extras, card=CARD)
+    return Translator(model, tokenizer, alignment_head=head), seconds
 
-    translator = Translator(model, tokenizer, alignment_head=head)
-    english = [s.english for s in split.test]
+
+@dataclass(frozen=True)
+class Measured:
+    """A translator's work on some sentences, marked."""
+
+    translations: list[Translation]
+    scores: TranslationScores
+    senses: SenseScore
+    alignment: AlignmentScore
+
+
+def measure(translator: Translator, sentences: Sequence[StorySentence]) -> Measured:
+    """Translate the sentences, and align them with their references."""
+    english = [s.english for s in sentences]
     translations = translator.translate(english, beam_size=4, alignments=True)
     texts = [t.text for t in translations]
-    return TranslationDemo(
-        run=out / "run",
-        model=out / "model",
-        seconds=seconds,
-        split=split,
-        translator=translator,
-        translations=translations,
-        scores=score_translations(texts, [s.german for s in split.test], "de"),
-        senses=sense_accuracy([sense_cases(s) for s in split.test], texts),
-        alignment=forced_alignment_score(translator, split.test),
-        head=head,
+    return Measured(
+        translations,
+        score_translations(texts, [s.german for s in sentences], "de"),
+        sense_accuracy([sense_cases(s) for s in sentences], texts),
+        forced_alignment_score(translator, sentences),
     )
 
 

@@ -1,10 +1,13 @@
-"""The demo's report: one HTML file with the curve, the heads, the alignment and the samples."""
+"""The demo's report, one HTML file, and the first panel's part of it: the curve, the heads, the
+alignment and the samples."""
 
 from pathlib import Path
 
 from triptych.data.storybook import StorySentence
 from triptych.inspection.attention_plots import alignment_matrix, heads_grid
 from triptych.recipes.demo import TranslationDemo
+from triptych.recipes.demo_encoder import EncoderDemo
+from triptych.recipes.demo_encoder_report import encoder_sections, sense_picture
 from triptych.recipes.report import (
     Sample,
     Score,
@@ -25,30 +28,43 @@ from triptych.recipes.word_alignment import AlignmentHead, align_pairs, cross_at
 N_SAMPLES = 12
 
 
-def write_demo_report(panel: TranslationDemo, path: Path, next_commands: dict[str, str]) -> None:
-    """Write the report and, beside it, the alignment as a picture of its own."""
-    chosen = picture_sentence(panel)
-    picture = alignment_picture(panel, chosen, "png")
+def write_demo_report(
+    translation: TranslationDemo,
+    encoder: EncoderDemo,
+    path: Path,
+    next_commands: dict[str, str],
+) -> None:
+    """Write the report and, beside it, the alignment and the senses as pictures of their own."""
+    number = picture_sentence(translation)
+    picture = alignment_picture(translation, number, "png")
     (path.parent / "alignment.png").write_bytes(picture)
-    sections = [
-        Section("Scores", _scores(panel)),
-        Section("Two senses of one word", _senses(panel)),
-        Section(
-            "Learning",
-            figure(curves(panel.run, TRANSLATION_PANELS), "Loss and BLEU over the updates."),
-        ),
-        Section("Alignment", _alignment(panel, chosen)),
-        Section("All heads", _heads(panel, chosen)),
-        Section("Translations", samples_table(_samples(panel))),
-        Section("Try next", commands(next_commands)),
-    ]
+    senses = sense_picture(encoder, "png")
+    if senses is not None:
+        (path.parent / "senses.png").write_bytes(senses)
     write_report(
         path,
-        "A translator, trained just now",
-        "An encoder-decoder learned storybook's English and German from sentence pairs. Everything "
-        "below was measured on sentences that it has never seen.",
-        sections,
+        "A translator and an encoder, trained just now",
+        "An encoder-decoder learned storybook's English and German from sentence pairs; a BERT "
+        "read English stories. Everything below was measured on stories and sentences held out.",
+        [
+            *translation_sections(translation, number),
+            *encoder_sections(encoder),
+            Section("Try next", commands(next_commands)),
+        ],
     )
+
+
+def translation_sections(panel: TranslationDemo, number: int) -> list[Section]:
+    """The first panel's part of the report; it looks into the test sentence of that number."""
+    learning = figure(curves(panel.run, TRANSLATION_PANELS), "Loss and BLEU over the updates.")
+    return [
+        Section("Translator: scores", _scores(panel)),
+        Section("Translator: two senses of one word", _senses(panel)),
+        Section("Translator: learning", learning),
+        Section("Translator: alignment", _alignment(panel, number)),
+        Section("Translator: all heads", _heads(panel, number)),
+        Section("Translator: translations", samples_table(_samples(panel))),
+    ]
 
 
 def picture_sentence(panel: TranslationDemo) -> int:

@@ -25,19 +25,35 @@ def word_vectors(
     pieces: PiecePooling,
 ) -> npt.NDArray[np.float32]:
     """As `Encoder.word_vectors`: float32 [N, E]."""
+    found = layered_word_vectors(model, tokenizer, sentences, word, [layer], pieces)
+    vectors: npt.NDArray[np.float32] = found[0]
+    return vectors
+
+
+def layered_word_vectors(
+    model: BertWithHeads,
+    tokenizer: WordPiece,
+    sentences: Sequence[str],
+    word: str,
+    layers: Sequence[int],
+    pieces: PiecePooling = "mean",
+) -> npt.NDArray[np.float32]:
+    """As `word_vectors`, at several layers from one pass: float32 [layers, N, E]."""
     n_layers = model.config.trunk.n_layers
-    if not -n_layers - 1 <= layer <= n_layers:
-        raise UsageError(
-            f"layer {layer} is not there; 0 is the embeddings and {n_layers} the last block"
-        )
+    for layer in layers:
+        if not -n_layers - 1 <= layer <= n_layers:
+            raise UsageError(
+                f"layer {layer} is not there; 0 is the embeddings and {n_layers} the last block"
+            )
     if pieces not in ("mean", "first", "last"):
         raise UsageError(f"pieces is {pieces!r}; choose mean, first or last")
-    vectors = np.empty((len(sentences), model.config.trunk.d_model), dtype=np.float32)
+    shape = len(layers), len(sentences), model.config.trunk.d_model
+    vectors = np.empty(shape, dtype=np.float32)
     for number, sentence in enumerate(sentences):
         token_ids, places = _find(model, tokenizer, sentence, word, number)
-        states = _layer(model, token_ids, layer)[places]  # [pieces, E]
-        chosen = {"mean": states.mean(dim=0), "first": states[0], "last": states[-1]}[pieces]
-        vectors[number] = chosen.float().cpu().numpy()
+        states = _layers(model, token_ids, layers)[:, places]  # [layers, pieces, E]
+        chosen = {"mean": states.mean(dim=1), "first": states[:, 0], "last": states[:, -1]}[pieces]
+        vectors[:, number] = chosen.float().cpu().numpy()
     return vectors
 
 
@@ -68,8 +84,8 @@ def _find(
 
 
 @torch.inference_mode()
-def _layer(model: BertWithHeads, token_ids: list[int], layer: int) -> Tensor:
-    """[T, E] after a layer."""
+def _layers(model: BertWithHeads, token_ids: list[int], layers: Sequence[int]) -> Tensor:
+    """[layers, T, E] after some layers."""
     ids = torch.tensor([token_ids], device=next(model.parameters()).device)
     states = model.bert.layers(ids, torch.ones_like(ids, dtype=torch.bool))
-    return states[layer][0]
+    return torch.stack([states[layer][0] for layer in layers])

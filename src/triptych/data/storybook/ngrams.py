@@ -60,7 +60,10 @@ class KneserNey:
 
     def log_probs(self, texts: Iterable[Sequence[str]]) -> NDArray[np.float64]:
         """The natural log-probability of every word and end token, in order."""
-        windows = self.windows(texts)
+        return self.window_log_probs(self.windows(texts))
+
+    def window_log_probs(self, windows: Codes) -> NDArray[np.float64]:
+        """The natural log-probability of the last word of each window [N, order] -> [N]."""
         probs = np.full(len(windows), 1.0 / (len(self.ids) + 2))  # words, end, unknown
         for length, order in enumerate(self.orders, start=1):
             grams = pack(windows[:, self.order - length :])
@@ -70,6 +73,16 @@ class KneserNey:
             probs = kept / totals + backoff * probs
         logs: NDArray[np.float64] = np.log(probs)
         return logs
+
+    def best_filling(self, text: Sequence[str], place: int) -> str:
+        """The known word that makes a text most probable at a place, whatever stands there."""
+        words = np.array(list(self.ids.values()))
+        windows = self.windows([text])[place : place + self.order]  # all that hold the place
+        filled = np.repeat(windows[None], len(words), axis=0)  # [words, windows, order]
+        for row in range(len(windows)):
+            filled[:, row, self.order - 1 - row] = words
+        logs = self.window_log_probs(filled.reshape(-1, self.order)).reshape(len(words), -1)
+        return list(self.ids)[int(logs.sum(axis=1).argmax())]
 
 
 def pack(windows: Codes) -> Codes:

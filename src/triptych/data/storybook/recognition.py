@@ -20,6 +20,7 @@ from triptych.data.storybook.sampling import STAGES, distinct_patterns, realize
 SENTENCE = re.compile(r"[^.?!]+[.?!]")
 Cut = Mapping[tuple[int, str], str]  # (number of an item, form) -> its text in the sentence
 Found = tuple[Pattern, tuple[Item, ...], float, Mapping[str, Pool]]
+Begun = tuple[float, Mapping[str, Pool]]  # log-probability so far, the pools after it
 
 
 def story_log_prob(text: str) -> float:
@@ -33,19 +34,29 @@ def story_derivations(text: str) -> list[float]:
     sentences = [match[0].strip() for match in SENTENCE.finditer(text)]
     if len(sentences) < 4 or " ".join(sentences) != text.strip():
         return []
-    stages = ["opening", "encounter", *["middle"] * (len(sentences) - 3), "ending"]
+    stages = story_stages(len(sentences))
     chances = [1.0, 1.0, *CONTINUE[: len(sentences) - 3]]
     chances.append(1.0 - CONTINUE[len(sentences) - 3] if len(sentences) - 3 < len(CONTINUE) else 0)
     if not all(chances):
         return []
-    begun: list[tuple[float, Mapping[str, Pool]]] = [(0.0, start())]
+    begun: list[Begun] = [(0.0, start())]
     for sentence, stage, chance in zip(sentences, stages, chances, strict=True):
-        begun = [
-            (before + math.log(chance) + log_prob, after)
-            for before, pools in begun
-            for _, _, log_prob, after in sentence_derivations(sentence, stage, pools)
-        ]
+        begun = [(math.log(chance) + cost, pools) for cost, pools in go_on(begun, sentence, stage)]
     return [log_prob for log_prob, _ in begun]
+
+
+def story_stages(n_sentences: int) -> list[str]:
+    """The stage of each sentence of a story."""
+    return ["opening", "encounter", *["middle"] * (n_sentences - 3), "ending"]
+
+
+def go_on(begun: Sequence[Begun], sentence: str, stage: str) -> list[Begun]:
+    """Every way to go on with a sentence from the ways that a story began."""
+    return [
+        (before + log_prob, after)
+        for before, pools in begun
+        for _, _, log_prob, after in sentence_derivations(sentence, stage, pools)
+    ]
 
 
 def sentence_derivations(sentence: str, stage: str, pools: Mapping[str, Pool]) -> Iterator[Found]:
