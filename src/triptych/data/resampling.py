@@ -20,7 +20,8 @@ Ids = npt.NDArray[np.int32]
 class ResampledPairs(EpochStream[Indices]):
     """Batches of pairs encoded with dropped merges; the text and one epoch stay in memory.
 
-    A pair that grows beyond `max_tokens` a side is encoded without dropout in that epoch.
+    A pair with a side of more than `max_tokens` is left out, as from `PairShards`; a text that
+    only dropout makes longer than that is encoded without it in that epoch.
     """
 
     def __init__(
@@ -31,11 +32,16 @@ class ResampledPairs(EpochStream[Indices]):
         batch_tokens: int,
         start_id: int,
         seed: int,
+        max_tokens: int,
     ) -> None:
+        sides = [tokenizer.encode_source([pair[side] for pair in pairs]) for side in (0, 1)]
+        longest = [max(map(len, both)) for both in zip(*sides, strict=True)]
+        pairs = [pair for pair, n in zip(pairs, longest, strict=True) if n <= max_tokens]
         if not pairs:
-            raise DataError("the corpus holds no pairs")
+            raise DataError(f"the corpus holds no pairs of at most {max_tokens} tokens a side")
         self.sources = [source for source, _ in pairs]
         self.targets = [target for _, target in pairs]
+        self.max_tokens = max_tokens
         self.tokenizer, self.dropout, self.seed = tokenizer, dropout, seed
         self.batch_tokens, self.start_id = batch_tokens, start_id
         identity = {
@@ -61,9 +67,9 @@ class ResampledPairs(EpochStream[Indices]):
         return TokenBatches(lengths, self.batch_tokens, self.seed).epoch(epoch)
 
     def _sample(self, texts: list[str], seed: int) -> list[Ids]:
-        """Ids of each text, cut at random but never longer than a batch may be."""
+        """Ids of each text, cut at random but never into more than `max_tokens`."""
         sampled = self.tokenizer.sample_encode(texts, self.dropout, seed)
         for i, ids in enumerate(sampled):
-            if len(ids) > self.batch_tokens:
+            if len(ids) > self.max_tokens:
                 sampled[i] = self.tokenizer.encode_source([texts[i]])[0]
         return [np.array(ids, dtype=np.int32) for ids in sampled]

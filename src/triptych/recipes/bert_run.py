@@ -6,7 +6,7 @@ from typing import Literal
 from triptych.errors import ConfigError
 from triptych.training.settings import OptimizerSettings, TrainingSettings
 
-PRESETS = ("tiny", "mini", "small", "medium", "base", "large")
+PRESETS = ("nano", "tiny", "mini", "small", "medium", "base", "large")
 METRICS = ("loss", "masked_nll", "next_nll", "masked_accuracy", "next_accuracy")
 """What each validation measures (`bert_validation.py`)."""
 
@@ -56,7 +56,7 @@ class BertShape:
     """Where the weights come from."""
 
     preset: str = "base"
-    """tiny, mini, small, medium, base or large (`models/presets.py`)."""
+    """nano, tiny, mini, small, medium, base or large (`models/presets.py`)."""
     dropout: float | None = None
     """Of sub-layers and attention weights, in place of the preset's."""
     start_from: str | None = None

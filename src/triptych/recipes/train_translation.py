@@ -10,8 +10,10 @@ from torch import nn
 
 from triptych import checkpoint
 from triptych.data.batching import PairBatch
+from triptych.errors import ConfigError
 from triptych.models.encoder_decoder import EncoderDecoder
 from triptych.models.presets import translation_preset
+from triptych.recipes.evaluate_translation import papers_language
 from triptych.recipes.model_card import translation_card
 from triptych.recipes.model_kinds import translation_parts
 from triptych.recipes.run_curves import TRANSLATION_PANELS
@@ -42,6 +44,7 @@ def train_translation(
     corpus = TranslationCorpus(run.data, out)
 
     def prepare() -> None:
+        _language(run)
         corpus.check()
         check_same_run(run, out)
         corpus.prepare(_start_folder(run))
@@ -55,8 +58,14 @@ def _train(run: TranslationRun, out: Path, processes: Processes, quiet: bool) ->
     corpus = TranslationCorpus(run.data, out)
     tokenizer = corpus.tokenizer()
     model = make_model(run, tokenizer)
+    max_seq_len = model.config.max_seq_len
+    if run.data.max_tokens > max_seq_len:
+        raise ConfigError(
+            f"max_tokens is {run.data.max_tokens}, but this model takes {max_seq_len} tokens; "
+            f"give --max-tokens {max_seq_len} or less"
+        )
     if isinstance(tokenizer, JointBpe):
-        tokenizer.model_max_length = model.config.max_seq_len
+        tokenizer.model_max_length = max_seq_len
     use_fast_attention(model.to(processes.device))
     if run.training.compile:
         compiled(model)
@@ -71,9 +80,10 @@ def _train(run: TranslationRun, out: Path, processes: Processes, quiet: bool) ->
         validate=TranslationValidation(
             corpus.valid_pairs(),
             tokenizer,
-            run.data.target_language,
+            _language(run),
             processes.device,
             run.loss.label_smoothing,
+            max_seq_len,
         ),
         save_model=_saver(run, out, tokenizer),
         mean_weights=checkpoint.average_weights,
@@ -138,6 +148,20 @@ def _saver(
         checkpoint.save_folder(folder, model, tokenizer, extras=extras, card=card, also=also)
 
     return save
+
+
+def _language(run: TranslationRun) -> str | None:
+    """The target's language if there is a papers' scale for it; without one, that is said once.
+
+    Raises ConfigError where that scale was to choose the best model.
+    """
+    language = papers_language(None, run.data.target_language)
+    if language is None and run.training.select == "papers_bleu":
+        raise ConfigError(
+            f"select is 'papers_bleu', but that scale has no rules for target_language "
+            f"{run.data.target_language!r}; select bleu or chrf"
+        )
+    return language
 
 
 def _start_folder(run: TranslationRun) -> Path | None:

@@ -101,14 +101,14 @@ class TranslationCorpus:
         if not isinstance(tokenizer, JointBpe):
             raise UsageError("bpe_dropout needs a joint BPE; this model has SentencePiece files")
         pairs = [(pair.source, pair.target) for pair in self.clean_pairs()[0]]
+        d = self.data
         return ResampledPairs(
-            pairs, tokenizer, self.data.bpe_dropout, self.data.batch_tokens, start_id, seed
+            pairs, tokenizer, d.bpe_dropout, d.batch_tokens, start_id, seed, d.max_tokens
         )
 
-    def valid_pairs(self) -> list[tuple[str, str]]:
+    def valid_pairs(self) -> list[SentencePair]:
         """The validation set as it stands, uncleaned: scores are over all of it."""
-        pairs = read_pairs(self.data.valid_source, self.data.valid_target)
-        found = [(pair.source, pair.target) for pair in pairs]
+        found = list(read_pairs(self.data.valid_source, self.data.valid_target))
         if not found:
             raise DataError(f"{self.data.valid_source[0]} holds no sentence pairs")
         return found

@@ -15,7 +15,7 @@ class TranslationData:
     """Sentence pairs, and how they become batches."""
 
     source: tuple[str, ...]
-    """Files of source sentences; or TSV files or `hub:` names with both sides, and no target."""
+    """Files of source sentences; or TSV files or one `hub:` name with both sides, and no target."""
     target: tuple[str, ...] = ()
     """Files aligned line by line with `source`."""
     valid_source: tuple[str, ...]
@@ -25,7 +25,7 @@ class TranslationData:
     source_language: str = "en"
     """Language code of the source, for the model card."""
     target_language: str = "de"
-    """Language code of the target, for the papers' tokenized BLEU."""
+    """Language code of the target; where Moses has rules for it, validation has papers_bleu."""
     vocab_size: int = 10_000
     """Entries of the joint BPE that is trained when no tokenizer is given."""
     tokenizer: str | None = None
@@ -40,6 +40,8 @@ class TranslationData:
     def __post_init__(self) -> None:
         if not 0 <= self.bpe_dropout < 1:
             raise ConfigError(f"bpe_dropout is {self.bpe_dropout}; choose it in [0, 1)")
+        if self.max_tokens < 2:
+            raise ConfigError(f"max_tokens is {self.max_tokens}; a word and its end take 2")
         if self.max_tokens > self.batch_tokens:
             raise ConfigError(
                 f"max_tokens ({self.max_tokens}) is more than batch_tokens ({self.batch_tokens}): "
@@ -61,6 +63,8 @@ class TranslationModel:
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
             raise ConfigError(f"preset is {self.preset!r}; there are {', '.join(PRESETS)}")
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout is {self.dropout}; choose it in [0, 1)")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 
 from triptych.data.batching import TokenBatches, collate_pairs
+from triptych.data.pairs import SentencePair
+from triptych.errors import DataError
 from triptych.evaluation.bleu import bleu, chrf
 from triptych.evaluation.papers_scale import papers_bleu
 from triptych.models.encoder_decoder import EncoderDecoder
@@ -20,19 +22,23 @@ N_SAMPLES = 5
 
 
 class TranslationValidation:
-    """Loss, unsmoothed perplexity, BLEU on both scales, chrF, and the same samples each time.
+    """Loss, unsmoothed perplexity, BLEU, chrF, and the same samples each time.
+
+    With a `language` that the Moses tokenizer knows, BLEU on the papers' scale too.
 
     The translations are greedy ones: they cost a fifth of a beam's and rank models alike.
     """
 
     def __init__(
         self,
-        pairs: Sequence[tuple[str, str]],
+        pairs: Sequence[SentencePair],
         tokenizer: TranslationTokenizer,
-        language: str,
+        language: str | None,
         device: torch.device,
         smoothing: float,
+        max_seq_len: int,
     ) -> None:
+        """Raises DataError for a pair that is longer than the model's `max_seq_len` tokens."""
         self.sources = [source for source, _ in pairs]
         self.references = [target for _, target in pairs]
         self.tokenizer, self.language, self.device = tokenizer, language, device
@@ -41,6 +47,13 @@ class TranslationValidation:
         target_ids = tokenizer.encode_target(self.references)
         self.ids = list(zip(source_ids, target_ids, strict=True))
         lengths = np.array([(len(s), len(t)) for s, t in self.ids])
+        longest = int(lengths.max(axis=1).argmax())
+        if lengths[longest].max() > max_seq_len:
+            raise DataError(
+                f"{pairs[longest].place}: the validation pair has {lengths[longest].max():,} "
+                f"tokens on a side, more than this model's limit of {max_seq_len:,}; split it or "
+                "leave it out"
+            )
         self.batches = TokenBatches(lengths, max(4096, int(lengths.max()))).epoch(0)
 
     def __call__(self, model: nn.Module) -> Validation:
@@ -52,8 +65,10 @@ class TranslationValidation:
             **self._loss(model),
             "bleu": bleu(hypotheses, self.references).bleu,
             "chrf": chrf(hypotheses, self.references).chrf,
-            "papers_bleu": papers_bleu(hypotheses, self.references, self.language).bleu,
         }
+        if self.language is not None:
+            papers = papers_bleu(hypotheses, self.references, self.language)
+            metrics["papers_bleu"] = papers.bleu
         return Validation(metrics, self._samples(hypotheses))
 
     def _loss(self, model: EncoderDecoder) -> dict[str, float]:

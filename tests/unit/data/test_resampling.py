@@ -16,7 +16,7 @@ def tokenizer() -> JointBpe:
 
 
 def resampled(tokenizer: JointBpe, dropout: float = 0.3, seed: int = 5) -> ResampledPairs:
-    return ResampledPairs(PAIRS, tokenizer, dropout, 200, tokenizer.pad_id, seed)
+    return ResampledPairs(PAIRS, tokenizer, dropout, 200, tokenizer.pad_id, seed, 200)
 
 
 def epoch(source: ResampledPairs) -> list[tuple[list[int], list[list[int]]]]:
@@ -61,9 +61,23 @@ def test_a_restored_position_gives_the_same_batches(tokenizer: JointBpe) -> None
 
 def test_the_source_and_target_are_cut_by_different_draws(tokenizer: JointBpe) -> None:
     same = [("reads the reader", "reads the reader")] * 40
-    source = ResampledPairs(same, tokenizer, 0.5, 200, tokenizer.pad_id, 1)
+    source = ResampledPairs(same, tokenizer, 0.5, 200, tokenizer.pad_id, 1, 200)
     pairs = zip(source._source_ids, source._target_ids, strict=True)
     assert any(not np.array_equal(s, t) for s, t in pairs)
+
+
+def test_no_side_is_longer_than_the_model_takes(tokenizer: JointBpe) -> None:
+    """Long pairs are left out, and dropout makes no other one longer than the limit."""
+    plain = tokenizer.encode_source([text for pair in PAIRS for text in pair])
+    limit = max(map(len, plain))
+    source = ResampledPairs(
+        [("the reader " * 30, "der Leser"), *PAIRS], tokenizer, 0.9, 400, tokenizer.pad_id, 1, limit
+    )
+    assert len(source.sources) == len(PAIRS)
+    longest = max(len(ids) for ids in [*source._source_ids, *source._target_ids])
+    assert longest <= limit
+    grown = tokenizer.sample_encode([target for _, target in PAIRS], 0.9, 1)
+    assert max(map(len, grown)) > limit  # else this shows nothing
 
 
 def test_another_corpus_or_option_is_refused(tokenizer: JointBpe) -> None:
@@ -76,4 +90,4 @@ def test_another_corpus_or_option_is_refused(tokenizer: JointBpe) -> None:
 
 def test_an_empty_corpus_is_refused(tokenizer: JointBpe) -> None:
     with pytest.raises(DataError, match="no pairs"):
-        ResampledPairs([], tokenizer, 0.1, 200, tokenizer.pad_id, 1)
+        ResampledPairs([], tokenizer, 0.1, 200, tokenizer.pad_id, 1, 200)
