@@ -65,6 +65,7 @@ OPTIONS = {
         "--text --valid-text --language --vocab-size --tokenizer --keep-case --batch-size "
         "--max-seq-len --short-seq-prob --mask-prob --whole-words "
         "--long-updates --long-seq-len --long-batch-size --preset --dropout --from "
+        "--initial-std --sinusoidal-start "
         "--learning-rate --warmup --schedule --beta-1 --beta-2 --eps --weight-decay --clip-norm "
         "--max-updates --accumulate --precision --validate-every --checkpoint-every --select "
         f"--patience --average --compile --seed --tensorboard {MACHINE}"

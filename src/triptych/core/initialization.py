@@ -7,7 +7,7 @@ from torch import nn
 
 from triptych.core.attention import MultiHeadAttention
 from triptych.core.embeddings import ScaledEmbedding
-from triptych.core.positions import LearnedPositions
+from triptych.core.positions import LearnedPositions, sinusoidal_table
 
 
 @torch.no_grad()
@@ -34,16 +34,20 @@ def initialize_vaswani(module: nn.Module) -> None:
 
 
 @torch.no_grad()
-def initialize_bert(module: nn.Module) -> None:
-    """Matrices and embeddings from N(0, 0.02²) cut at two deviations, zero biases, norms 1 and 0.
+def initialize_bert(module: nn.Module, std: float = 0.02, waves: bool = False) -> None:
+    """Matrices and embeddings from N(0, std²) cut at two deviations, zero biases, norms 1 and 0.
 
-    Devlin et al. 2018, the published code; the row of the padding token is zero.
+    Devlin et al. 2018, the published code; the row of the padding token is zero. With `waves`,
+    learned positions begin as the sinusoids of Vaswani et al. 2017, §3.5, at the same deviation:
+    there a shift by some places is a linear map, which noise does not offer.
     """
     for part in module.modules():
         if isinstance(part, nn.LayerNorm):
             part.reset_parameters()
+        elif waves and isinstance(part, LearnedPositions):
+            part.weight.copy_(sinusoidal_table(*part.weight.shape) * (std * math.sqrt(2)))
         elif isinstance(part, nn.Linear | nn.Embedding | LearnedPositions):
-            nn.init.trunc_normal_(part.weight, std=0.02, a=-0.04, b=0.04)
+            nn.init.trunc_normal_(part.weight, std=std, a=-2 * std, b=2 * std)
         if isinstance(part, nn.Linear) and part.bias is not None:
             nn.init.zeros_(part.bias)
         if isinstance(part, nn.Embedding) and part.padding_idx is not None:

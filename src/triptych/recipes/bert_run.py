@@ -60,9 +60,15 @@ class BertShape:
     dropout: float | None = None
     """Of sub-layers and attention weights, in place of the preset's."""
     start_from: str | None = None
-    """A model folder to go on from, with its tokenizer; then the preset does not matter."""
+    """A model folder to go on from, with its tokenizer; then the rest of this does not matter."""
+    initial_std: float = 0.02
+    """Deviation of the first weights; the paper's is for a width of 768."""
+    sinusoidal_start: bool = False
+    """Begin the learned positions as the waves of Vaswani et al. 2017, not as noise."""
 
     def __post_init__(self) -> None:
+        if not self.initial_std > 0:
+            raise ConfigError(f"initial_std is {self.initial_std}; it must be above 0")
         if self.preset not in PRESETS:
             raise ConfigError(f"preset is {self.preset!r}; there are {', '.join(PRESETS)}")
         if self.dropout is not None and not 0 <= self.dropout < 1:

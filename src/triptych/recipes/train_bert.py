@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from triptych import checkpoint
+from triptych.core.initialization import initialize_bert
 from triptych.data.pretraining_batches import PretrainingBatch
 from triptych.errors import ConfigError, ModelFileError
 from triptych.models.heads import BertWithHeads, BertWithHeadsConfig
@@ -99,6 +100,7 @@ def make_model(run: BertRun, tokenizer: WordPiece) -> BertWithHeads:
             p = run.model.dropout
             trunk = replace(trunk, dropout=p, attention_dropout=p)
         model = BertWithHeads(BertWithHeadsConfig(trunk=trunk, heads=HEADS)).train()
+        initialize_bert(model, run.model.initial_std, run.model.sinusoidal_start)
     longest = max(run.data.max_seq_len, run.long.long_seq_len if run.long.long_updates else 0)
     if longest > model.config.trunk.max_seq_len:
         raise ConfigError(

@@ -8,7 +8,8 @@ from torch import nn
 
 from triptych.core.attention import MultiHeadAttention
 from triptych.core.embeddings import ScaledEmbedding
-from triptych.core.initialization import initialize_vaswani
+from triptych.core.initialization import initialize_bert, initialize_vaswani
+from triptych.core.positions import LearnedPositions, sinusoidal_table
 
 
 def test_projections_are_glorot_uniform_with_zero_biases():
@@ -58,3 +59,30 @@ def test_norms_are_left_as_they_are():
     nn.init.constant_(norm.weight, 0.5)
     initialize_vaswani(nn.Sequential(norm))
     assert (norm.weight == 0.5).all()
+
+
+@pytest.mark.parametrize("std", [0.02, 0.05])
+@torch.no_grad()
+def test_bert_begins_with_the_deviation_asked_for(std: float) -> None:
+    torch.manual_seed(0)
+    table = nn.Embedding(500, 64, padding_idx=3)
+    initialize_bert(table, std)
+    rest = table.weight[[i for i in range(500) if i != 3]]
+    assert not table.weight[3].any()
+    assert rest.abs().max().item() <= 2 * std
+    assert rest.std().item() == pytest.approx(0.88 * std, rel=0.02)  # a normal law cut at two
+
+
+def test_learned_positions_may_begin_as_waves() -> None:
+    """Products of two positions then tell their distance, wherever they stand."""
+    torch.manual_seed(0)
+    positions = LearnedPositions(128, 64)
+    initialize_bert(positions, 0.02, waves=True)
+    weight = positions.weight.detach()
+    assert weight.pow(2).mean().sqrt().item() == pytest.approx(0.02, rel=0.01)
+    torch.testing.assert_close(weight, sinusoidal_table(128, 64) * 0.02 * math.sqrt(2))
+    products = weight @ weight.T
+    for distance in (1, 5, 40):
+        along = products.diagonal(distance)  # the same wherever the pair stands
+        torch.testing.assert_close(along, along[:1].expand_as(along), atol=1e-5, rtol=0)
+    assert positions.weight.requires_grad
