@@ -133,7 +133,7 @@ def encoder_run(data: Path, size: EncoderSize, seed: int) -> BertRun:
             max_seq_len=80,
             mask_prob=0.3,
         ),
-        model=BertShape(preset="nano", dropout=0.0),
+        model=BertShape(preset="nano", dropout=0.0, initial_std=0.04, sinusoidal_start=True),
         optimizer=BertOptimizer(learning_rate=3e-3, warmup=size.warmup, beta_2=0.98),
         training=BertTraining(
             max_updates=size.max_updates,
