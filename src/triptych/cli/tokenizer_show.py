@@ -28,7 +28,7 @@ def run(options: Options) -> int:
     if options.json:
         print(json.dumps([asdict(row) for row in rows], ensure_ascii=False))
         return 0
-    width = max(len(row.token) for row in rows)
+    width = max((len(row.token) for row in rows), default=0)
     for row in rows:
         print(f"{row.token:<{width}}  {row.token_id:>6}  {row.characters}")
     return 0

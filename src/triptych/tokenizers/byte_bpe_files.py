@@ -57,14 +57,18 @@ class SpecialNames:
     """Ends a document, and begins the next one."""
     pad: str | None = None
 
+    def all(self) -> list[str]:
+        """Those that there are."""
+        return [self.eos, *([self.pad] if self.pad else [])]
+
 
 def build_byte_bpe(vocab: dict[str, int], merges: list[Merge], eos: str = END_OF_TEXT) -> Tokenizer:
-    """The library's tokenizer with GPT-2's pipeline around a vocabulary that holds `eos`."""
+    """The library's tokenizer with GPT-2's pipeline around a vocabulary; `eos` of it is special."""
     model = BPE(vocab, merges, continuing_subword_prefix="", end_of_word_suffix="")
     tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([eos])
+    tokenizer.add_special_tokens([eos] if eos in vocab else [])
     return tokenizer
 
 
@@ -91,6 +95,9 @@ def read_byte_bpe(folder: Path) -> tuple[Tokenizer, SpecialNames, int]:
         merges = _read_merges(folder / MERGES_FILE, vocab)
         tokenizer = build_byte_bpe(vocab, merges, names.eos)
     _check(tokenizer, names, found)
+    # A file may have them in its vocabulary alone: then they would be text when they are decoded.
+    known = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
+    tokenizer.add_special_tokens([token for token in names.all() if token not in known])
     return tokenizer, names, read_longest(path, config, LONGEST)
 
 
@@ -209,15 +216,13 @@ def _problem(tokenizer: Tokenizer, names: SpecialNames) -> str | None:
         return "marks the parts of words or spells bytes in another way than GPT-2"
     if sorted(vocab.values()) != list(range(len(vocab))):
         return f"does not number its {len(vocab)} entries from 0 without gaps"
-    missing = [
-        letter for letter in (*LETTERS, names.eos, names.pad or names.eos) if letter not in vocab
-    ]
+    missing = [token for token in (*LETTERS, *names.all()) if token not in vocab]
     if missing:
         return f"has no token {missing[0]!r}"
     added = tokenizer.get_added_tokens_decoder()
     if any(token.lstrip or token.rstrip for token in added.values() if not token.special):
         return "has an added token that swallows white space"
-    plain = (token for token, i in vocab.items() if i not in added)
+    plain = (token for token, i in vocab.items() if i not in added and token not in names.all())
     odd = next((token for token in plain if not BYTE_OF_LETTER.keys() >= set(token)), None)
     return None if odd is None else f"has the token {odd!r}, which is not spelled in bytes"
 

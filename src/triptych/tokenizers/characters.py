@@ -62,10 +62,12 @@ class Characters:
     def load(cls, folder: Path) -> "Characters":
         """Read `tokenizer.json`. Raises `ModelFileError`: missing, damaged, of another kind."""
         path = Path(folder) / TOKENIZER_FILE
-        vocab: dict[str, int] = read_pipeline(path).get_vocab()
+        pipeline = read_pipeline(path)
+        vocab: dict[str, int] = pipeline.get_vocab()
         alphabet = sorted(vocab.keys() - {END_OF_TEXT}, key=vocab.__getitem__)
         tokenizer = cls(alphabet)
-        if tokenizer._vocab != vocab or any(len(character) != 1 for character in alphabet):
+        single = pipeline.pre_tokenizer is None and all(len(token) == 1 for token in alphabet)
+        if tokenizer._vocab != vocab or not single:
             raise ModelFileError(
                 f"{path} is not a vocabulary of characters with {END_OF_TEXT} last: train one "
                 "with `triptych tokenizer train --kind characters`"
