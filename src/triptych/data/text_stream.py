@@ -198,23 +198,24 @@ def _divided(name: str, by_lines: bool, report: TextReport) -> Iterator[TextPart
 def _whole_file(name: str) -> Iterator[TextPart]:
     """Every character of a file, but for a byte order mark."""
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
-    n_lines = 0
+    n_lines = n_line_bytes = 0  # lines that have ended, and what there is of the present one
     with open_bytes(name) as stream:
         while True:
             block = stream.read(BLOCK)
             try:
                 text = decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:
-                before = error.object[: error.start]
-                line, column = n_lines + before.count(b"\n") + 1, before.rfind(b"\n") + 1
+                *ended, last = error.object[: error.start].split(b"\n")
+                n_before = len(last) if ended else n_line_bytes + len(last)
                 value = error.object[error.start]
-                raise DataError(
-                    str(InvalidLine(name, line, error.start - column, value))
-                ) from error
-            n_lines += text.count("\n")
+                place = InvalidLine(name, n_lines + len(ended) + 1, n_before, value)
+                raise DataError(str(place)) from error
             yield TextPart(text, not block)
             if not block:
                 return
+            begin = text.rfind("\n") + 1
+            n_lines += text.count("\n")
+            n_line_bytes = len(text[begin:].encode()) + (0 if begin else n_line_bytes)
 
 
 def _json_lines(name: str, text_field: str) -> Iterator[TextPart]:
