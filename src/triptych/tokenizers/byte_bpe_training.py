@@ -19,7 +19,7 @@ def train_byte_bpe(texts: Iterable[str], vocab_size: int, min_frequency: int) ->
             f"a vocabulary of {vocab_size} entries has no room for the 256 bytes and "
             f"{END_OF_TEXT}: ask for {smallest} or more"
         )
-    trained = build_byte_bpe({letter: i for i, letter in enumerate(sorted(LETTERS))}, [])
+    trained = build_byte_bpe({}, [])
     trainer = BpeTrainer(
         vocab_size=vocab_size - 1,
         min_frequency=min_frequency,

@@ -139,6 +139,19 @@ def test_saved_and_loaded(folder: Path) -> None:
     assert ByteBpe.load(folder).encode([TEXT]) == SMALL.encode([TEXT])
 
 
+def test_older_readers_skip_the_first_line_of_the_merges(folder: Path) -> None:
+    assert (folder / "merges.txt").read_text().startswith("#version: 0.2\nh e\n")
+    assert (folder / "merges.txt").read_text().endswith("\n")
+
+
+def test_what_a_file_says_of_truncation_and_padding_is_passed_over(folder: Path) -> None:
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_truncation(2)
+    tokenizer.enable_padding(length=9)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    assert ByteBpe.load(folder).encode([TEXT]) == SMALL.encode([TEXT])
+
+
 def test_names_are_read(folder: Path) -> None:
     made = ByteBpe(Tokenizer.from_str(SMALL._tokenizer.to_str()))
     made._tokenizer.add_special_tokens(["<pad>", "</s>"])
