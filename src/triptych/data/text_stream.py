@@ -23,10 +23,10 @@ from triptych.data.hub import is_hub_name, open_hub
 from triptych.data.tally import Tally, table
 from triptych.data.text import (
     INVALID_UTF8,
-    STDIN,
     InvalidLine,
     PathLike,
     as_names,
+    is_read_once,
     open_bytes,
     read_lines,
 )
@@ -107,7 +107,7 @@ def read_texts(
     report = TextReport()
     names = list_files(inputs, report)
     for name in names:
-        if name != STDIN and not is_hub_name(name):
+        if not is_read_once(name) and not is_hub_name(name):
             with open_bytes(name):  # a missing file should not be noticed an hour later
                 pass
     return _read(names, documents, text_field, report), report

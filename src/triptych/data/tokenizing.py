@@ -12,8 +12,9 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Protocol
 
 import numpy as np
@@ -125,8 +126,17 @@ _tokenizer: list[GeneratorTokenizer] = []
 def _begin(folder: str) -> None:
     """In a new process: load the tokenizer; Ctrl-C is answered by the process that reads."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     _tokenizer.append(load_generator_tokenizer(Path(folder)))
+
+
+def _end_with_parent() -> None:
+    """A reader that is killed could not tell this process, which would wait for ever."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _encode_here(chunk: list[TextPart]) -> Encoded:

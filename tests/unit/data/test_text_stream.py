@@ -4,8 +4,10 @@ import gzip
 import io
 import json
 import lzma
+import os
 import random
 import sys
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
@@ -94,6 +96,15 @@ def test_folders(tmp_path: Path) -> None:
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"one\n\ntwo")))
     assert read("-") == ["one", "two"]
+
+
+def test_a_pipe_is_read_once(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_text("one\n\ntwo"))
+    writer.start()
+    assert read(pipe) == ["one", "two"]
+    writer.join()
 
 
 def test_a_column_of_a_data_set_on_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:

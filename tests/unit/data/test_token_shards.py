@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -114,6 +116,25 @@ def test_a_process_that_dies_is_told(monkeypatch):
 
 def _die(chunk: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_reader_that_is_killed_leaves_no_process():
+    code = (
+        "import os\n"
+        "from triptych.data import tokenizing\n"
+        "from triptych.data.text_parts import whole_texts\n"
+        "from triptych.tokenizers.characters import Characters\n"
+        "tokenizing.CHUNK_PARTS = 1\n"
+        "if __name__ == '__main__':\n"
+        "    chunks = tokenizing.tokenize(whole_texts(['a'] * 99), Characters.train(['a']), 2)\n"
+        "    next(chunks)\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdout=pipe, env=environment) as process:
+        process.communicate(timeout=60)  # until the last process that could write has ended
+    assert process.returncode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("n_processes", [1, 2])
