@@ -303,6 +303,9 @@ BAD = [
     ("tokenizer train --text s.txt --vocab-size 5 --kind wordpiece --out tok", 2, "room for the 5"),
     ("tokenizer train --text empty.txt --kind wordpiece --out tok", 3, "no text to train"),
     ("tokenizer train --text s.txt --kind unigram --out tok", 2, "one of 'bpe', 'wordpiece'"),
+    ("tokenizer train --text s.txt --vocab-size 5 --kind byte-bpe --out tok", 2, "the 256 bytes"),
+    ("tokenizer train --text s.txt --kind byte-bpe --lowercase --out tok", 2, "lower case"),
+    ("tokenizer train --text empty.txt --kind byte-bpe --out tok", 3, "there is no text in it"),
     ("tokenizer show nomodel hello", 3, "nomodel holds no tokenizer"),
     ("convert model out --to gguf", 2, "decoder-only"),
     ("convert model out --to onnx", 2, "one of 'huggingface', 'gguf'"),
@@ -512,6 +515,22 @@ def test_tokenizer_train_wordpiece(folder: Path, capsys: pytest.CaptureFixture[s
     assert main(["tokenizer", "show", out, "the big [MASK]", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [rows[i]["token"] for i in (0, -2, -1)] == ["[CLS]", "[MASK]", "[SEP]"]
+
+
+@pytest.mark.parametrize("kind", ["byte-bpe", "characters"])
+def test_tokenizer_train_for_generators(
+    folder: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, out = str(folder / "s.txt"), str(folder / kind)
+    line = ["tokenizer", "train", "--text", text, "--kind", kind, "--vocab-size", "260"]
+    assert main([*line, "--out", out]) == 0
+    assert f"{260 if kind == 'byte-bpe' else ''} entries" in capsys.readouterr().out
+    assert main(["tokenizer", "show", out, "the big", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert "".join(row["characters"] for row in rows) == "the big"
+    assert main(["tokenizer", "show", out, ""]) == 0
+    assert main(["tokenizer", "show", out, "\n"]) == 0
+    assert capsys.readouterr().out.endswith("  \\n\n")
 
 
 def test_closed_pipe_is_quiet(folder: Path) -> None:

@@ -28,7 +28,13 @@ def run(options: Options) -> int:
     if options.json:
         print(json.dumps([asdict(row) for row in rows], ensure_ascii=False))
         return 0
-    width = max(len(row.token) for row in rows)
-    for row in rows:
-        print(f"{row.token:<{width}}  {row.token_id:>6}  {row.characters}")
+    tokens = [_printable(row.token) for row in rows]
+    width = max(map(len, tokens), default=0)
+    for token, row in zip(tokens, rows, strict=True):
+        print(f"{token:<{width}}  {row.token_id:>6}  {_printable(row.characters)}")
     return 0
+
+
+def _printable(text: str) -> str:
+    """`text` in one line: a line feed, which is a token like others, as `\\n`."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

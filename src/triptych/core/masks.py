@@ -23,3 +23,11 @@ def padding_mask(valid: Tensor) -> Tensor:
     and is never used, but the softmax over no key would be NaN and spread.
     """
     return (valid | ~valid.any(dim=-1, keepdim=True))[:, None, None, :]
+
+
+def document_mask(document_ids: Tensor) -> Tensor:
+    """document_ids [B, T] -> [B, 1, T, T]: a query sees its own position and those before, but
+    only of its own document, where several stand in a row."""
+    same = document_ids[:, :, None] == document_ids[:, None, :]  # [B, T, T]
+    length = document_ids.size(-1)
+    return (same & causal_mask(length, length, document_ids.device))[:, None]

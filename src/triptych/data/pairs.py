@@ -4,11 +4,11 @@ Every reader streams: a corpus larger than memory is read line by line, and each
 where it stood, for the reports of `cleaning`.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from triptych.data.hub import open_hub
 from triptych.data.text import (
     INVALID_UTF8,
     InvalidLine,
@@ -21,8 +21,6 @@ from triptych.data.text import (
 from triptych.errors import DataError, UsageError
 
 MISALIGNED = "misaligned"
-
-_HUB_PREFIX = "hub:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +90,10 @@ def read_hub(name: str) -> Iterator[SentencePair]:
     `hub`. Raises UsageError for a name of another form, DataError for a data set that cannot be
     had or lacks the columns.
     """
-    parts = re.split(r":(?![^\[]*\])", name.removeprefix(_HUB_PREFIX))
-    if not name.startswith(_HUB_PREFIX) or len(parts) not in (4, 5) or not all(parts):
-        raise UsageError(
-            f"{name!r} does not name a data set; write hub:NAME[:CONFIG]:SPLIT:SOURCE:TARGET, "
-            f"for instance hub:bentrevett/multi30k:train:en:de"
-        )
-    config = parts[1] if len(parts) == 5 else None
-    split, source, target = parts[-3:]
-    rows = _load_from_hub(parts[0], config, split)
+    rows, (source, target) = open_hub(
+        name, 2, "hub:NAME[:CONFIG]:SPLIT:SOURCE:TARGET", "hub:bentrevett/multi30k:train:en:de"
+    )
     return _read_rows(rows, name, source, target)
-
-
-def is_hub_name(name: PathLike) -> bool:
-    """Whether `name` is meant for `read_hub` rather than for a file."""
-    return str(name).startswith(_HUB_PREFIX)
 
 
 def _check_not_empty(name: str, n_lines: int) -> None:
@@ -176,23 +163,6 @@ def _read_tables(paths: list[str], tolerant: bool) -> Iterator[SentencePair]:
                     f"{name}:{number}: one column where two are needed; separate source and "
                     f"target by a tab"
                 )
-
-
-def _load_from_hub(name: str, config: str | None, split: str) -> Any:
-    try:
-        import datasets
-    except ImportError as error:
-        raise UsageError(
-            f"data set {name} needs the package datasets; install it with "
-            f"pip install 'triptych[hub]'"
-        ) from error
-    try:
-        return datasets.load_dataset(name, config, split=split)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise DataError(
-            f"data set {name} (configuration {config}, split {split}) cannot be had: {reason}"
-        ) from error
 
 
 def _read_rows(rows: Any, name: str, source: str, target: str) -> Iterator[SentencePair]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from triptych.data.batching import BatchStream, Indices, PairBatch, TokenBatches, collate_pairs
 from triptych.data.cleaning import CleaningReport, CleaningRules, clean
-from triptych.data.pairs import SentencePair, is_hub_name, read_aligned, read_hub, read_tsv
+from triptych.data.hub import is_hub_name
+from triptych.data.pairs import SentencePair, read_aligned, read_hub, read_tsv
 from triptych.data.resampling import ResampledPairs
 from triptych.data.shards import PairShards, corpus_fingerprint
 from triptych.data.text import is_read_once

@@ -1,4 +1,4 @@
-"""What the rest of the house asks of a tokenizer, for translation and for encoders."""
+"""What the rest of the house asks of a tokenizer: for translation, for encoders, for generators."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -101,6 +101,40 @@ class EncoderTokenizer(Tokenizer, Protocol):
 
     def tokens(self, token_ids: Sequence[int]) -> list[str]: ...
     def token_id(self, token: str) -> int | None: ...
+
+
+class GeneratorTokenizer(Tokenizer, Protocol):
+    """Text to ids and back without loss. Ids are read from files, never assumed.
+
+    Special tokens written out in a text are text, unless `special_tokens` asks that they be read
+    as such; those among the ids are dropped in decoding, unless it asks that they be spelled out.
+    """
+
+    @property
+    def eos_id(self) -> int:
+        """Ends a document, and begins the next one."""
+        ...
+
+    @property
+    def special_ids(self) -> frozenset[int]: ...
+    @property
+    def token_bytes(self) -> list[bytes]:
+        """The bytes that each entry [V] stands for; of a special token, those of its name."""
+        ...
+
+    def encode(self, texts: Sequence[str], *, special_tokens: bool = False) -> list[list[int]]:
+        """Token ids of each text; nothing is added, an empty text is an empty list."""
+        ...
+
+    def decode_bytes(self, token_ids: Sequence[int], *, special_tokens: bool = False) -> bytes:
+        """The very bytes, UTF-8 or not. Raises `DataError` for an id out of range."""
+        ...
+
+    def decode(self, token_ids: Sequence[int], *, special_tokens: bool = False) -> str:
+        """The text; bytes that are no UTF-8 become U+FFFD."""
+        ...
+
+    def tokens(self, token_ids: Sequence[int]) -> list[str]: ...
 
 
 def check_texts(texts: Sequence[str]) -> Sequence[str]:

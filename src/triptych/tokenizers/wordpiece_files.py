@@ -5,7 +5,6 @@ text is cleaned of, and the names of the special tokens, stand in tokenizer_conf
 """
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +14,22 @@ from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers, process
 from tokenizers.models import WordPiece as WordPieceModel
 
 from triptych.errors import ModelFileError
+from triptych.tokenizers.shared_files import (
+    ADDED_FILE,
+    CONFIG_FILE,
+    MAP_FILE,
+    TOKENIZER_FILE,
+    read_json,
+    read_longest,
+    read_pipeline,
+    read_token,
+    refuse_added,
+    write_text,
+)
 
-TOKENIZER_FILE, VOCAB_FILE = "tokenizer.json", "vocab.txt"
-CONFIG_FILE, MAP_FILE = "tokenizer_config.json", "special_tokens_map.json"
-ADDED_FILE = "added_tokens.json"
+VOCAB_FILE = "vocab.txt"
 LONGEST_WORD = 100
 """Characters above which a word is unknown, where the files do not say."""
-NO_LIMIT = 10**9
-"""transformers writes 10^30 where a tokenizer knows no longest input."""
 BERT_CLASS, OTHER_CLASS = "BertTokenizer", "PreTrainedTokenizerFast"
 """transformers builds the first anew from vocabulary and settings, and reads all of the second."""
 OTHER_CLASSES = (OTHER_CLASS, "TokenizersBackend")
@@ -85,29 +92,29 @@ def read_wordpiece(folder: Path) -> tuple[Tokenizer, SpecialTokens, int]:
 
     Raises ModelFileError where a file is missing, damaged or of another kind.
     """
-    path, config = folder / CONFIG_FILE, _read_json(folder / CONFIG_FILE)
+    path, config = folder / CONFIG_FILE, read_json(folder / CONFIG_FILE)
     if config.get("tokenizer_class") == NOT_WORDPIECE:
         raise ModelFileError(
             f"{path} names {NOT_WORDPIECE}, which finds words by a dictionary and not as BERT: "
             "use a model with a tokenizer of the class BertTokenizer"
         )
-    specials = _read_specials(folder / MAP_FILE, _read_json(folder / MAP_FILE), SpecialTokens())
+    specials = _read_specials(folder / MAP_FILE, read_json(folder / MAP_FILE), SpecialTokens())
     specials = _read_specials(path, config, specials)
     if (folder / TOKENIZER_FILE).exists():
         found = folder / TOKENIZER_FILE
-        tokenizer = _read_pipeline(found)
+        tokenizer = read_pipeline(found)
         if config.get("tokenizer_class") not in OTHER_CLASSES:
             _overrule(tokenizer, path, config)
     else:
         found = folder / VOCAB_FILE
         vocab = _read_vocab(found)
-        _refuse_added(folder / ADDED_FILE, vocab)
+        refuse_added(folder / ADDED_FILE, vocab, VOCAB_FILE)
         tokenizer = build_wordpiece(vocab, specials, _read_cleaning(path, config, Cleaning()))
     _check(tokenizer, specials, found)
     # A file may have them in its vocabulary alone: then "[MASK]" in a text would be three words.
     known = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
     tokenizer.add_special_tokens([t for t in vars(specials).values() if t not in known])
-    return tokenizer, specials, _read_longest(path, config)
+    return tokenizer, specials, read_longest(path, config, default=512)
 
 
 def write_wordpiece(
@@ -128,19 +135,10 @@ def write_wordpiece(
         "clean_up_tokenization_spaces": False,
         "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
     }
-    _write(folder / TOKENIZER_FILE, tokenizer.to_str(pretty=True))
-    _write(folder / VOCAB_FILE, "\n".join(sorted(vocab, key=vocab.__getitem__)))
-    _write(folder / CONFIG_FILE, json.dumps(config, indent=2))
-    _write(folder / MAP_FILE, json.dumps(names, indent=2))
-
-
-def _read_pipeline(path: Path) -> Tokenizer:
-    try:
-        return Tokenizer.from_str(path.read_text(encoding="utf-8"))
-    except Exception as error:  # the library raises a bare Exception
-        raise ModelFileError(
-            f"{path} cannot be read as a tokenizer ({error}): copy it again or train it anew"
-        ) from None
+    write_text(folder / TOKENIZER_FILE, tokenizer.to_str(pretty=True))
+    write_text(folder / VOCAB_FILE, "\n".join(sorted(vocab, key=vocab.__getitem__)))
+    write_text(folder / CONFIG_FILE, json.dumps(config, indent=2))
+    write_text(folder / MAP_FILE, json.dumps(names, indent=2))
 
 
 def _read_vocab(path: Path) -> dict[str, int]:
@@ -164,16 +162,6 @@ def _read_vocab(path: Path) -> dict[str, int]:
             )
         vocab[piece] = number
     return vocab
-
-
-def _refuse_added(path: Path, vocab: Mapping[str, int]) -> None:
-    """Tokens beyond vocab.txt have flags that stand in tokenizer.json alone."""
-    more = [token for token in _read_json(path) if token not in vocab]
-    if more:
-        raise ModelFileError(
-            f"{path} adds {more[0]!r} to {VOCAB_FILE}: let transformers write {TOKENIZER_FILE}, "
-            "which says how (AutoTokenizer.from_pretrained(folder).save_pretrained(folder))"
-        )
 
 
 def _overrule(tokenizer: Tokenizer, path: Path, config: Mapping[str, Any]) -> None:
@@ -209,24 +197,11 @@ def _read_flag(path: Path, config: Mapping[str, Any], key: str) -> bool | None:
     return value
 
 
-def _read_longest(path: Path, config: Mapping[str, Any]) -> int:
-    """The longest input in tokens: BERT's 512 where nothing is said, no limit for null."""
-    longest = config.get("model_max_length", 512)
-    longest = NO_LIMIT if longest is None else longest
-    number = isinstance(longest, int | float) and not isinstance(longest, bool)
-    if not number or math.isnan(longest) or longest < 1:
-        raise ModelFileError(f"{path}: model_max_length is {longest!r}, not a number of tokens")
-    return int(min(longest, NO_LIMIT))
-
-
 def _read_specials(path: Path, config: Mapping[str, Any], default: SpecialTokens) -> SpecialTokens:
     """Names as transformers stores them: a text, or an object with its content."""
     found = vars(default).copy()
     for name in found:
-        token = config.get(f"{name}_token")
-        token = token.get("content", "") if isinstance(token, Mapping) else token
-        if not (token is None or (isinstance(token, str) and token)):
-            raise ModelFileError(f"{path}: {name}_token is {token!r}; it should be a piece's text")
+        token = read_token(path, config, name)
         found[name] = found[name] if token is None else token
     return SpecialTokens(**found)
 
@@ -259,22 +234,3 @@ def _check(tokenizer: Tokenizer, specials: SpecialTokens, path: Path) -> None:
         f"{path} {problem}: use the files of the model, or train a tokenizer with "
         "`triptych tokenizer train --kind wordpiece`"
     )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """The object in a file; empty where there is none."""
-    if not path.exists():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelFileError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path} is not JSON ({error}): copy it again or remove it") from None
-    if not isinstance(content, dict):
-        raise ModelFileError(f"{path} holds no JSON object: copy it again or remove it")
-    return content
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text + "\n", encoding="utf-8", newline="\n")

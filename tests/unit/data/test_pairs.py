@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from triptych.data.hub import is_hub_name
 from triptych.data.pairs import (
     INVALID_UTF8,
     MISALIGNED,
     SentencePair,
-    is_hub_name,
     read_aligned,
     read_hub,
     read_tsv,

@@ -10,6 +10,7 @@ import pytest
 from triptych.errors import DataError, UsageError
 from triptych.recipes.train_tokenizer import show_tokens, train_tokenizer
 from triptych.tokenizers.bpe import JointBpe
+from triptych.tokenizers.byte_bpe import ByteBpe
 from triptych.tokenizers.wordpiece import WordPiece
 
 TEXT = "the man by the river\nder mann am fluss\n" * 5
@@ -78,3 +79,32 @@ def test_wordpiece(text_file: Path, tmp_path: Path) -> None:
     assert "".join(row.token.removeprefix("##") for row in rows[1:-1]) == "theriver"
     assert "".join(row.characters for row in rows) == "Therivér"
     assert [row.token_id for row in rows][0 :: len(rows) - 1] == [2, 3]
+
+
+def test_a_generator_s_tokenizer(tmp_path: Path) -> None:
+    """From a folder and JSONL, with its line ends; GPT-2's two files are not overwritten."""
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text(TEXT + "\n\n" + TEXT)
+    (tmp_path / "b.jsonl").write_text(
+        '{"text": "zz zz zz zz zz zz zz zz zz zz zz zz zz zz zz zz zz zz zz zz "}\n'
+    )
+    files = [tmp_path / "texts", tmp_path / "b.jsonl"]
+    made = train_tokenizer(files, tmp_path / "out", 265, kind="byte-bpe")
+    assert isinstance(made, ByteBpe)
+    assert {b"the", b" zz", b"\n\n"} & set(made.token_bytes) == {b"the", b" zz"}
+    assert ByteBpe.load(tmp_path / "out").encode([TEXT]) == made.encode([TEXT])
+    (tmp_path / "out" / "tokenizer.json").unlink()
+    with pytest.raises(UsageError, match=r"vocab\.json exists"):
+        train_tokenizer(files, tmp_path / "out", 265, kind="byte-bpe")
+    with pytest.raises(UsageError, match="keeps every text as it is"):
+        train_tokenizer(files, tmp_path / "low", 265, kind="byte-bpe", lowercase=True)
+    characters = train_tokenizer(files, tmp_path / "characters", 265, kind="characters")
+    assert characters.vocab_size == len(set(TEXT + "z")) + 1
+
+
+def test_tokens_of_bytes_are_shown(tmp_path: Path) -> None:
+    ByteBpe.train(["a b"], 257).save(tmp_path)
+    rows = show_tokens(tmp_path, "a 漢!")
+    assert [row.token for row in rows] == ["a", "Ġ", "æ", "¼", "¢", "!"]
+    assert [row.characters for row in rows] == ["a", " ", "漢", "漢", "漢", "!"]
+    assert show_tokens(tmp_path, "") == []
