@@ -52,7 +52,7 @@ def command(name: str, given: argparse.Namespace, scratch: bool) -> list[str]:
     files = [str(given.data / word) if "/" in word else word for word in shlex.split(task.files)]
     rate = given.scratch_learning_rate if scratch else given.learning_rate
     options = f"--epochs {given.epochs} --seeds {given.seeds} --learning-rate {rate:g}"
-    options += f" --batch-size {given.batch_size} --precision bf16"
+    options += f" --batch-size {given.batch_size} --dropout {given.dropout} --precision bf16"
     return [
         *("triptych", "finetune", task.kind, str(given.model), *files, *options.split()),
         *(["--from-scratch"] if scratch else []),
@@ -97,6 +97,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--learning-rate", type=float, default=2e-4)
     parser.add_argument("--scratch-learning-rate", type=float, default=2e-4)
     parser.add_argument("--threads", type=int, default=2)

@@ -42,8 +42,8 @@ def finetuning(data: str, columns: str = "") -> str:
     return (
         "--out --config --fresh --quiet --json MODEL "
         f"--train --valid --holdout-every {data} --from-scratch --freeze-layers --layer-decay "
-        "--learning-rate --epochs --warmup-share --weight-decay --clip-norm --precision --select "
-        f"--seeds --seed {columns} {MACHINE}"
+        "--dropout --learning-rate --epochs --warmup-share --weight-decay --clip-norm --precision "
+        f"--select --seeds --seed {columns} {MACHINE}"
     )
 
 

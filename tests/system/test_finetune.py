@@ -267,6 +267,9 @@ def test_where_weights_come_from(folder: Path, tmp_path: Path) -> None:
     assert fresh.config.trunk == start.config.trunk
     weight = "bert.blocks.0.feed_forward.w_up.weight"
     assert not torch.equal(fresh.state_dict()[weight], base[weight])
+    dropping = toy_run("classification", folder, weights=FinetuneModel(dropout=0.4))
+    trunk = make_model(dropping, start, heads, labels).config.trunk
+    assert (trunk.dropout, trunk.attention_dropout) == (0.4, 0.4)
 
 
 def test_frozen_layers_and_slower_ones(folder: Path, tmp_path: Path) -> None:

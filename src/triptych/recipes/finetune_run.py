@@ -70,6 +70,8 @@ class FinetuneModel:
     """Leave the embeddings and this many layers, from below, as they are."""
     layer_decay: Annotated[float, Range(0.0, 1.0)] = 1.0
     """Each layer learns at this multiple of the rate of the one above it."""
+    dropout: Annotated[float | None, Range(0.0, 0.99)] = None
+    """Of sub-layers and attention weights, in place of the model's."""
 
 
 @dataclass(frozen=True, kw_only=True)

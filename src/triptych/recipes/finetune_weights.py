@@ -1,6 +1,7 @@
 """What a fine-tuning starts from: any encoder's trunk, the heads of the task drawn anew."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
@@ -46,7 +47,10 @@ def make_model(
     From scratch, everything is drawn with the seed.
     """
     torch.manual_seed(run.training.seed)
-    config = BertWithHeadsConfig(trunk=start.config.trunk, heads=heads, labels=labels)
+    trunk, p = start.config.trunk, run.weights.dropout
+    if p is not None:
+        trunk = replace(trunk, dropout=p, attention_dropout=p)
+    config = BertWithHeadsConfig(trunk=trunk, heads=heads, labels=labels)
     model = BertWithHeads(config).train()
     if not run.weights.from_scratch:
         model.bert.load_state_dict(start.bert.state_dict())
