@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from triptych.models.bert import Bert, BertConfig
     from triptych.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+    from triptych.models.gpt import Gpt, GptConfig
     from triptych.recipes.encoder import Encoder
     from triptych.recipes.fill import Filling
     from triptych.recipes.load import load
@@ -43,6 +44,8 @@ __all__ = [
     "EncoderDecoder",
     "EncoderDecoderConfig",
     "Filling",
+    "Gpt",
+    "GptConfig",
     "LockedError",
     "MachineError",
     "ModelFileError",
@@ -62,6 +65,8 @@ _HOMES = {
     "EncoderDecoder": "models.encoder_decoder",
     "EncoderDecoderConfig": "models.encoder_decoder",
     "Filling": "recipes.fill",
+    "Gpt": "models.gpt",
+    "GptConfig": "models.gpt",
     "TranslateOptions": "recipes.translate_options",
     "Translation": "recipes.translation",
     "Translator": "recipes.translator",

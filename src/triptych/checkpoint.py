@@ -37,7 +37,7 @@ class ModelFolder:
     """What a model folder holds, loaded."""
 
     model: nn.Module
-    """EncoderDecoder or BertWithHeads, in evaluation mode, on the CPU, in float32."""
+    """EncoderDecoder, BertWithHeads or Gpt, in evaluation mode, on the CPU, in float32."""
     tokenizer: Tokenizer
     config: dict[str, Any]
     """config.json as it stands."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from triptych.convert.checks import (
     check_fixed,
+    norm_eps,
     probability,
     required,
     unsupported,
@@ -75,7 +76,7 @@ def config_from_json(config: Mapping[str, Any], place: str) -> BertWithHeadsConf
             dropout=probability(config, "hidden_dropout_prob", place),
             attention_dropout=probability(config, "attention_probs_dropout_prob", place),
             activation=activation,
-            norm_eps=_norm_eps(config, place),
+            norm_eps=norm_eps(config, "layer_norm_eps", place, KIND),
             **sizes,
         )
         labels = _labels(config, place) if "classifier" in heads else ()
@@ -140,10 +141,3 @@ def _labels(config: Mapping[str, Any], place: str) -> tuple[str, ...]:
     if not numbers or set(table) != set(numbers):
         raise ModelFileError(f"{place}: id2label is {table!r}; it must number labels from 0")
     return tuple(str(table[number]) for number in numbers)
-
-
-def _norm_eps(config: Mapping[str, Any], place: str) -> float:
-    value = required(config, "layer_norm_eps", place, KIND)
-    if not isinstance(value, int | float) or not 0 < value < 1:
-        raise ModelFileError(f"{place}: layer_norm_eps is {value!r}, not a number in (0, 1)")
-    return float(value)

@@ -35,6 +35,14 @@ def probability(config: Mapping[str, Any], key: str, place: str, default: float 
     return float(value)
 
 
+def norm_eps(config: Mapping[str, Any], key: str, place: str, kind: str) -> float:
+    """What a LayerNorm adds to the variance."""
+    value = required(config, key, place, kind)
+    if not isinstance(value, int | float) or not 0 < value < 1:
+        raise ModelFileError(f"{place}: {key} is {value!r}, not a number in (0, 1)")
+    return float(value)
+
+
 def check_fixed(
     config: Mapping[str, Any], fixed: Collection[tuple[str, object]], place: str
 ) -> None:

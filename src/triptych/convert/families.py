@@ -7,12 +7,17 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from triptych.convert import bert, bert_config, marian, marian_config
+from triptych.convert import bert, bert_config, gpt2, gpt2_config, marian, marian_config
 from triptych.errors import ModelFileError
 from triptych.models.encoder_decoder import EncoderDecoder
+from triptych.models.gpt import Gpt
 from triptych.models.heads import BertWithHeads
 from triptych.tokenizers.base import Tokenizer
-from triptych.tokenizers.loading import load_encoder_tokenizer, load_translation_tokenizer
+from triptych.tokenizers.loading import (
+    load_encoder_tokenizer,
+    load_tokenizer,
+    load_translation_tokenizer,
+)
 
 Json = Mapping[str, Any]
 Tensors = Mapping[str, Tensor]
@@ -43,10 +48,20 @@ def _check_translation(config: Any, tokenizer: Any, place: str) -> None:
 
 
 def _check_encoder(config: Any, tokenizer: Any, place: str) -> None:
-    """An embedding may have more rows than there are tokens (padded to a round number)."""
     _check_equal("pad_id", config.trunk.pad_id, tokenizer.pad_id, place)
-    if tokenizer.vocab_size > config.trunk.vocab_size:
-        _check_equal("vocab_size", config.trunk.vocab_size, tokenizer.vocab_size, place)
+    _check_rows(config.trunk.vocab_size, tokenizer, place)
+
+
+def _check_generator(config: Any, tokenizer: Any, place: str) -> None:
+    if config.eos_id is not None:
+        _check_equal("eos_id", config.eos_id, tokenizer.eos_id, place)
+    _check_rows(config.vocab_size, tokenizer, place)
+
+
+def _check_rows(n_rows: int, tokenizer: Any, place: str) -> None:
+    """An embedding may have more rows than there are tokens (padded to a round number)."""
+    if tokenizer.vocab_size > n_rows:
+        _check_equal("vocab_size", n_rows, tokenizer.vocab_size, place)
 
 
 def _check_equal(name: str, ours: int, its: int, place: str) -> None:
@@ -81,7 +96,19 @@ BERT = Family(
     load_tokenizer=load_encoder_tokenizer,
     check_fit=_check_encoder,
 )
-FAMILIES = {family.model_type: family for family in (MARIAN, BERT)}
+GPT2 = Family(
+    model_type=gpt2_config.MODEL_TYPE,
+    model=Gpt,
+    config_from_json=gpt2_config.config_from_json,
+    config_to_json=gpt2_config.config_to_json,
+    generation_to_json=gpt2_config.generation_to_json,
+    complete=lambda config, tensors: config,
+    from_tensors=gpt2.from_gpt2,
+    to_tensors=gpt2.to_gpt2,
+    load_tokenizer=load_tokenizer,
+    check_fit=_check_generator,
+)
+FAMILIES = {family.model_type: family for family in (MARIAN, BERT, GPT2)}
 
 
 def family_of(config: Json, place: str) -> Family:

@@ -21,8 +21,8 @@ class KeyValueCache(Protocol):
 class SelfAttentionCache:
     """Grows by the keys and values of each new position.
 
-    The room is allocated once and doubled when it is used up, so a step copies
-    one position and not the whole past.
+    The room is allocated once, and anew, twice what is needed, when it is used up: a
+    step copies one position and not the whole past.
     """
 
     def __init__(self, room: int = 64) -> None:
@@ -57,7 +57,8 @@ class SelfAttentionCache:
     def _with_room(self, held: Tensor | None, new: Tensor, n_held: int) -> Tensor:
         if held is not None and held.size(2) >= self.length:
             return held
-        self.room = max(self.room, 2 * self.length)
+        if self.length > self.room:
+            self.room = 2 * self.length
         batch, heads, _, width = new.shape
         grown = new.new_empty(batch, heads, self.room, width)
         if held is not None:
@@ -137,6 +138,47 @@ class DecoderCache:
         """
         for layer in self.layers:
             layer.self_attention.select(rows)
+
+
+class RaggedCache(DecoderCache):
+    """Of a decoder-only model, whose rows may be texts of different lengths, padded anywhere.
+
+    `valid` [B, S] is True where a position seen holds a token, not padding; None while all do.
+    """
+
+    def __init__(self, n_layers: int, n_rows: int, room: int = 64) -> None:
+        super().__init__(n_layers, room=room)
+        self.n_rows = n_rows
+        self.valid: Tensor | None = None
+
+    def see(self, token_ids: Tensor, valid: Tensor | None) -> Tensor | None:
+        """Note which of the new token_ids [B, T] are real (None = all); `valid` of all seen.
+
+        Called once a step, before the blocks.
+        """
+        if len(token_ids) != self.n_rows:
+            raise ValueError(f"{len(token_ids)} rows for a cache of {self.n_rows}")
+        if self.valid is None and (valid is None or bool(valid.all())):
+            return None
+        new = torch.ones_like(token_ids, dtype=torch.bool) if valid is None else valid
+        past = new.new_ones(self.n_rows, self.length) if self.valid is None else self.valid
+        self.valid = torch.cat([past, new], dim=1)
+        return self.valid
+
+    def select(self, rows: Tensor) -> None:
+        """Keep, repeat or reorder batch rows; rows is [B'] int64."""
+        super().select(rows)
+        self._select_valid(rows)
+
+    def reorder(self, rows: Tensor) -> None:
+        """As `select`."""
+        super().reorder(rows)
+        self._select_valid(rows)
+
+    def _select_valid(self, rows: Tensor) -> None:
+        self.n_rows = len(rows)
+        if self.valid is not None:
+            self.valid = self.valid.index_select(0, rows)
 
 
 def repeat_rows(n_rows: int, times: int, device: torch.device | None = None) -> Tensor:

@@ -7,7 +7,9 @@ from torch import nn
 
 from triptych.core.attention import MultiHeadAttention
 from triptych.core.embeddings import ScaledEmbedding
+from triptych.core.feed_forward import FeedForward
 from triptych.core.positions import LearnedPositions, sinusoidal_table
+from triptych.core.residual import PreNorm
 
 
 @torch.no_grad()
@@ -52,3 +54,28 @@ def initialize_bert(module: nn.Module, std: float = 0.02, waves: bool = False) -
             nn.init.zeros_(part.bias)
         if isinstance(part, nn.Embedding) and part.padding_idx is not None:
             part.weight[part.padding_idx] = 0
+
+
+@torch.no_grad()
+def initialize_gpt2(module: nn.Module) -> None:
+    """Matrices and embeddings from N(0, 0.02²), positions from N(0, 0.01²), biases zero, norms 1
+    and 0; what a sub-layer adds to the residual stream begins smaller by 1/√N.
+
+    Radford et al. 2019, §2.3, N being the number of residual layers, two a block; where it is
+    silent, the released code.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.LayerNorm):
+            part.reset_parameters()
+        elif isinstance(part, LearnedPositions):
+            nn.init.normal_(part.weight, std=0.01)
+        elif isinstance(part, nn.Linear | nn.Embedding):
+            nn.init.normal_(part.weight, std=0.02)
+        if isinstance(part, nn.Linear) and part.bias is not None:
+            nn.init.zeros_(part.bias)
+    n_residuals = sum(isinstance(part, PreNorm) for part in module.modules())
+    for part in module.modules():
+        if isinstance(part, MultiHeadAttention):
+            part.w_o.weight /= math.sqrt(n_residuals)
+        elif isinstance(part, FeedForward):
+            part.w_down.weight /= math.sqrt(n_residuals)

@@ -16,6 +16,18 @@ def causal_mask(n_queries: int, n_keys: int, device: torch.device | None = None)
     return full.tril(diagonal=n_keys - n_queries)
 
 
+def causal_padding_mask(valid: Tensor, n_queries: int) -> Tensor:
+    """valid [B, S], True on real tokens -> [B, 1, T, S]: of the past, only what is real.
+
+    The last query is aligned with the last key. A query sees its own position even where that is
+    padding, so each sees something; no real token ever looks at padding.
+    """
+    n_keys = valid.size(1)
+    past = causal_mask(n_queries, n_keys, valid.device)
+    itself = past & ~past.tril(diagonal=n_keys - n_queries - 1)
+    return (past & valid[:, None, :] | itself)[:, None]
+
+
 def padding_mask(valid: Tensor) -> Tensor:
     """valid [B, S], True on real tokens -> [B, 1, 1, S]: nobody looks at padding.
 

@@ -1,9 +1,10 @@
 """Where a token stands. Attention alone is blind to order.
 
-Shapes: T positions, E model width.
+Shapes: B batch, T positions, E model width.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -47,3 +48,15 @@ class LearnedPositions(nn.Module):
     def forward(self, start: int, length: int) -> Tensor:
         """[length, E] for the positions start … start + length - 1."""
         return self.weight[start : start + length]
+
+    def at(self, positions: Tensor) -> Tensor:
+        """positions [B, T] -> [B, T, E]."""
+        return F.embedding(positions, self.weight)
+
+
+def count_positions(valid: Tensor) -> Tensor:
+    """valid [B, T], True on real tokens -> [B, T]: how many real ones stand before each.
+
+    Padding takes no position; what stands there is that of a token before, or 0.
+    """
+    return (valid.long().cumsum(dim=1) - 1).clamp(min=0)

@@ -5,9 +5,14 @@ Parameters counted here, and as the papers print them:
     tiny, 9,960 joint entries        2,599,936
     base, 37,000 joint entries      63,082,496    65 M
     big, 37,000 joint entries      214,245,376    213 M
+    gpt2, 50,257 entries           124,439,808    117 M
+    gpt2-medium                    354,823,168    345 M
+    gpt2-large                     774,030,080    762 M
+    gpt2-xl                      1,557,611,200    1542 M
 
 Ours hold the embedding once and biases on every projection, as MarianMT's; Vaswani
-et al. 2017 say "about 37000" entries and not how they count.
+et al. 2017 say "about 37000" entries and not how they count. Radford et al. 2019 counted
+wrongly, as the README of their released code says.
 """
 
 from collections.abc import Callable
@@ -16,6 +21,7 @@ from dataclasses import replace
 from triptych.errors import ConfigError
 from triptych.models.bert import BertConfig
 from triptych.models.encoder_decoder import EncoderDecoderConfig
+from triptych.models.gpt import GptConfig
 
 
 def transformer_base(vocab_size: int, pad_id: int, eos_id: int) -> EncoderDecoderConfig:
@@ -124,3 +130,71 @@ def bert_preset(name: str, vocab_size: int, pad_id: int) -> BertConfig:
     if name not in BERT_PRESETS:
         raise ConfigError(f"no preset {name!r}; there are {', '.join(BERT_PRESETS)}")
     return BERT_PRESETS[name](vocab_size, pad_id)
+
+
+def gpt2(vocab_size: int, eos_id: int | None) -> GptConfig:
+    """Radford et al. 2019, table 2, the first row: 12 layers, 768 wide, heads of 64."""
+    return GptConfig(vocab_size=vocab_size, eos_id=eos_id)
+
+
+def gpt2_medium(vocab_size: int, eos_id: int | None) -> GptConfig:
+    """Radford et al. 2019, table 2: 24 layers, 1024 wide."""
+    return _gpt(vocab_size, eos_id, n_layers=24, d_model=1024)
+
+
+def gpt2_large(vocab_size: int, eos_id: int | None) -> GptConfig:
+    """Radford et al. 2019, table 2: 36 layers, 1280 wide."""
+    return _gpt(vocab_size, eos_id, n_layers=36, d_model=1280)
+
+
+def gpt2_xl(vocab_size: int, eos_id: int | None) -> GptConfig:
+    """Radford et al. 2019, table 2: 48 layers, 1600 wide."""
+    return _gpt(vocab_size, eos_id, n_layers=48, d_model=1600)
+
+
+def gpt_small(vocab_size: int, eos_id: int | None) -> GptConfig:
+    """A third of gpt2, for a night on a laptop: 8 layers, 512 wide, context 512."""
+    return replace(_gpt(vocab_size, eos_id, n_layers=8, d_model=512), max_seq_len=512)
+
+
+def gpt_mini(vocab_size: int, eos_id: int | None) -> GptConfig:
+    """nanoGPT's model of Shakespeare's characters: 6 layers, 384 wide, context 256."""
+    return replace(_gpt(vocab_size, eos_id, n_layers=6, d_model=384), max_seq_len=256)
+
+
+def gpt_tiny(vocab_size: int, eos_id: int | None) -> GptConfig:
+    """Between mini and nano: 4 layers, 256 wide, context 256."""
+    return replace(_gpt(vocab_size, eos_id, n_layers=4, d_model=256), max_seq_len=256)
+
+
+def gpt_nano(vocab_size: int, eos_id: int | None) -> GptConfig:
+    """nanoGPT's model for a CPU: 4 layers, 128 wide, 4 heads; context 256, there 64."""
+    narrow = _gpt(vocab_size, eos_id, n_layers=4, d_model=128)
+    return replace(narrow, n_heads=4, max_seq_len=256)
+
+
+def _gpt(vocab_size: int, eos_id: int | None, *, n_layers: int, d_model: int) -> GptConfig:
+    """What the paper's sizes share: heads of 64, and 4E within."""
+    first = gpt2(vocab_size, eos_id)
+    return replace(
+        first, n_layers=n_layers, d_model=d_model, d_ff=4 * d_model, n_heads=d_model // 64
+    )
+
+
+GPT_PRESETS: dict[str, Callable[[int, int | None], GptConfig]] = {
+    "nano": gpt_nano,
+    "tiny": gpt_tiny,
+    "mini": gpt_mini,
+    "small": gpt_small,
+    "gpt2": gpt2,
+    "gpt2-medium": gpt2_medium,
+    "gpt2-large": gpt2_large,
+    "gpt2-xl": gpt2_xl,
+}
+
+
+def gpt_preset(name: str, vocab_size: int, eos_id: int | None = None) -> GptConfig:
+    """The named preset for a vocabulary; raises ConfigError for an unknown name."""
+    if name not in GPT_PRESETS:
+        raise ConfigError(f"no preset {name!r}; there are {', '.join(GPT_PRESETS)}")
+    return GPT_PRESETS[name](vocab_size, eos_id)
