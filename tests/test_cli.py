@@ -70,6 +70,15 @@ OPTIONS = {
         "--max-updates --accumulate --precision --validate-every --checkpoint-every --select "
         f"--patience --average --compile --seed --tensorboard {MACHINE}"
     ),
+    "train gpt": (
+        "--out --config --fresh --quiet --json "
+        "--text --valid-text --documents --text-field --tokenizer --kind --vocab-size "
+        "--max-seq-len --batch-size --whole-documents --attend-across --reset-positions "
+        "--preset --dropout --from "
+        "--learning-rate --warmup --schedule --beta-1 --beta-2 --eps --weight-decay --clip-norm "
+        "--max-updates --accumulate --precision --validate-every --checkpoint-every --select "
+        f"--patience --average --compile --seed --tensorboard {MACHINE}"
+    ),
     "translate": (
         f"MODEL --input --n-best --alignments --json --verify --quiet {SEARCH} {MACHINE}"
     ),

@@ -16,6 +16,7 @@ VERBS: dict[tuple[str, ...], Verb] = {
         "train_translation", "Train an encoder-decoder on sentence pairs, or go on with a run."
     ),
     ("train", "bert"): Verb("train_bert", "Pretrain an encoder on documents, or go on with a run."),
+    ("train", "gpt"): Verb("train_gpt", "Train a generator on text, or go on with a run."),
     ("finetune", "classification"): Verb(
         "finetune_classification", "Teach an encoder to label texts, with several seeds."
     ),

@@ -7,9 +7,11 @@ from typing import Any
 from triptych import __version__
 from triptych.config import to_toml
 from triptych.models.encoder_decoder import EncoderDecoder
+from triptych.models.gpt import Gpt
 from triptych.models.heads import BertWithHeads
 from triptych.recipes.bert_run import BertRun
 from triptych.recipes.finetune_run import FinetuneRun
+from triptych.recipes.gpt_run import GptRun
 from triptych.recipes.translation_run import TranslationRun
 from triptych.training.run_folder import RunFolder
 
@@ -73,6 +75,38 @@ triptych fill FOLDER 'The [MASK] sat by the river.'
 ## Recipe
 
 The content of `run.toml`; `triptych train bert --config run.toml --out RUN` repeats it.
+
+```toml
+{to_toml(run).strip()}
+```
+"""
+
+
+def gpt_card(run: GptRun, out: Path, model: Gpt) -> str:
+    """Markdown with the metadata block that model hubs read."""
+    n_parameters = sum(p.numel() for p in model.parameters())
+    c = model.config
+    return f"""---
+library_name: triptych
+pipeline_tag: text-generation
+---
+# GPT, {c.n_layers} layers, {c.d_model} wide
+
+A decoder-only model (Radford et al. 2019) of {n_parameters:,} parameters: {c.n_layers} layers, \
+{c.d_model} wide, {c.n_heads} heads, a context of {c.max_seq_len}, a vocabulary of \
+{c.vocab_size:,}. Trained with triptych {__version__}; it loads in transformers as a \
+GPT2LMHeadModel.
+
+{_scores(RunFolder(out).rows(), "over all validation text", "tokens")}
+## Use
+
+```bash
+triptych generate FOLDER --prompt 'Once'
+```
+
+## Recipe
+
+The content of `run.toml`; `triptych train gpt --config run.toml --out RUN` repeats it.
 
 ```toml
 {to_toml(run).strip()}

@@ -5,8 +5,11 @@ from typing import cast
 from triptych.checkpoint import ModelFolder
 from triptych.errors import ModelFileError
 from triptych.models.encoder_decoder import EncoderDecoder
+from triptych.models.gpt import Gpt
 from triptych.models.heads import BertWithHeads
 from triptych.tokenizers.base import TranslationTokenizer
+from triptych.tokenizers.byte_bpe import ByteBpe
+from triptych.tokenizers.characters import Characters
 from triptych.tokenizers.wordpiece import WordPiece
 
 
@@ -22,6 +25,13 @@ def encoder_parts(folder: ModelFolder) -> tuple[BertWithHeads, WordPiece]:
     if not isinstance(folder.model, BertWithHeads):
         raise _other_kind(folder, "an encoder (model_type 'bert')")
     return folder.model, cast(WordPiece, folder.tokenizer)
+
+
+def generator_parts(folder: ModelFolder) -> tuple[Gpt, ByteBpe | Characters]:
+    """Raises ModelFileError where the folder holds a model of another family."""
+    if not isinstance(folder.model, Gpt):
+        raise _other_kind(folder, "a generator (model_type 'gpt2')")
+    return folder.model, cast(ByteBpe | Characters, folder.tokenizer)
 
 
 def _other_kind(folder: ModelFolder, needed: str) -> ModelFileError:

@@ -18,6 +18,7 @@ BERT_PANELS: Panels = {
         "valid_next_accuracy": "next sentence",
     }
 }
+GPT_PANELS: Panels = {"Accuracy": {"valid_accuracy": "next token"}}
 
 
 def draw_curves(run: Path, panels: Panels) -> None:

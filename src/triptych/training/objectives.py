@@ -105,6 +105,48 @@ class PretrainingObjective:
         return words, LossSum(next_sum, next_sum.detach(), len(logits))
 
 
+class LanguageModelBatch(Protocol):
+    """Ids, the token after each (IGNORE where padded), places and documents, all [B, T]."""
+
+    @property
+    def token_ids(self) -> Tensor: ...
+    @property
+    def targets(self) -> Tensor: ...
+    @property
+    def positions(self) -> Tensor: ...
+    @property
+    def document_ids(self) -> Tensor: ...
+
+
+class LanguageModelObjective:
+    """Cross-entropy of the next token — Radford et al. 2018, equation 1.
+
+    The full logits [B, T, V] never exist at once (`core/loss.py`). With `attend_across` False a
+    token sees its own document alone; with `reset_positions` its place is that in its document.
+    """
+
+    def __init__(self, *, attend_across: bool = True, reset_positions: bool = False) -> None:
+        self.attend_across, self.reset_positions = attend_across, reset_positions
+
+    def __call__(self, model: nn.Module, batch: LanguageModelBatch) -> tuple[LossSum]:
+        return (self.loss(model, self.hidden(model, batch), batch),)
+
+    def hidden(self, model: nn.Module, batch: LanguageModelBatch) -> Tensor:
+        """The last layer [B, T, E]."""
+        hidden: Tensor = model(
+            batch.token_ids,
+            positions=batch.positions if self.reset_positions else None,
+            document_ids=None if self.attend_across else batch.document_ids,
+        )
+        return hidden
+
+    def loss(self, model: nn.Module, hidden: Tensor, batch: LanguageModelBatch) -> LossSum:
+        """Σ −log p over the real positions of hidden [B, T, E]."""
+        real = batch.targets != IGNORE
+        weight, bias = output_projection(model)
+        return chunked_cross_entropy(hidden[real], weight, bias, batch.targets[real])
+
+
 class LabelledBatch(Protocol):
     """Ids, validity and segments [B, T]; labels as the loss of the task takes them."""
 

@@ -75,5 +75,7 @@ class TrainingSettings:
             raise ConfigError(f"checkpoint_every is {self.checkpoint_every}; choose 0 or more")
 
 
-SMALLER_IS_BETTER = frozenset({"loss", "nll", "perplexity"})
+SMALLER_IS_BETTER = frozenset(
+    {"loss", "nll", "masked_nll", "next_nll", "perplexity", "bits_per_byte"}
+)
 """Validation metrics of which the smallest is the best; of all others the largest is."""

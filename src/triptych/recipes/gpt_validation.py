@@ -1,0 +1,91 @@
+"""What a training run of a generator measures at each validation."""
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import nn
+
+from triptych.core.loss import IGNORE
+from triptych.data.packed_batches import PackedBatch
+from triptych.models.gpt import Gpt
+from triptych.tokenizers.base import GeneratorTokenizer
+from triptych.training.objectives import LanguageModelObjective
+from triptych.training.task import Validation
+
+N_SAMPLES, N_PROMPT, N_NEW = 3, 16, 40
+
+
+class GptValidation:
+    """Loss, perplexity and bits per byte over the whole validation text, and continuations.
+
+    Each token is predicted once, from what stands before it in its row; so the first ones of a row
+    are predicted from less than the model could see (`evaluate perplexity` slides its window).
+    """
+
+    def __init__(
+        self,
+        batches: Callable[[], Iterable[PackedBatch]],
+        n_bytes: int,
+        objective: LanguageModelObjective,
+        tokenizer: GeneratorTokenizer,
+        device: torch.device,
+    ) -> None:
+        """`batches` gives the same batches at each call; `n_bytes` is the size of their text."""
+        self.batches, self.n_bytes, self.objective = batches, n_bytes, objective
+        self.tokenizer, self.device = tokenizer, device
+
+    def __call__(self, model: nn.Module) -> Validation:
+        """Measure a model that is in evaluation mode."""
+        assert isinstance(model, Gpt)
+        nll, n_right = (torch.zeros((), dtype=torch.float64, device=self.device) for _ in "ab")
+        n_tokens = 0
+        samples: list[str] = []
+        for batch in self.batches():
+            batch = batch.to(self.device)
+            hidden = self.objective.hidden(model, batch)
+            nll += self.objective.loss(model, hidden, batch).nll
+            n_right += self._count_right(model, hidden, batch)
+            n_tokens += batch.n_tokens
+            samples = samples or self._samples(model, batch)
+        mean = nll.item() / n_tokens
+        metrics = {
+            "loss": mean,
+            "perplexity": math.exp(min(mean, 700.0)),
+            "bits_per_byte": nll.item() / math.log(2) / self.n_bytes,
+            "accuracy": n_right.item() / n_tokens,
+        }
+        return Validation(metrics, samples)
+
+    def _count_right(self, model: Gpt, hidden: torch.Tensor, batch: PackedBatch) -> torch.Tensor:
+        """How many tokens are the most probable ones."""
+        n_right = torch.zeros((), dtype=torch.int64, device=self.device)
+        for row, targets in zip(hidden, batch.targets, strict=True):  # not all logits at once
+            guesses = model.project(row).argmax(dim=-1)
+            n_right += ((guesses == targets) & (targets != IGNORE)).sum()
+        return n_right
+
+    def _samples(self, model: Gpt, batch: PackedBatch) -> list[str]:
+        """The beginnings of the first rows, and what the model finds most probable after them."""
+        lines: list[str] = []
+        for row in range(min(N_SAMPLES, len(batch))):
+            length = int(batch.valid[row].sum())
+            prompt = batch.token_ids[row : row + 1, : min(N_PROMPT, length)]
+            new = greedy(model, prompt, N_NEW)
+            lines += [
+                f"- text: {self.tokenizer.decode(prompt[0].tolist())!r}",
+                f"  goes on: {self.tokenizer.decode(new)!r}",
+            ]
+        return lines
+
+
+@torch.inference_mode()
+def greedy(model: Gpt, prompt: torch.Tensor, n_new: int) -> list[int]:
+    """prompt [1, T] -> the ids that are most probable, one after the other, within the context."""
+    n_new = min(n_new, model.config.max_seq_len - prompt.size(1))
+    cache = model.new_cache(1, prompt.size(1) + n_new)
+    new: list[int] = []
+    for _ in range(n_new):
+        prompt = model.next_logits(prompt, cache).argmax(dim=-1, keepdim=True)
+        new.append(int(prompt))
+    return new

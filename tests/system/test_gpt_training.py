@@ -1,0 +1,185 @@
+"""A small generator is trained: it learns, goes on bit for bit, and split work is the same."""
+
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from triptych.checkpoint import load_folder
+from triptych.data.packed_batches import PackedBatches
+from triptych.errors import ConfigError
+from triptych.files.tensors import load_tensors
+from triptych.models.gpt import Gpt
+from triptych.recipes.gpt_data import GptCorpus
+from triptych.recipes.gpt_run import GptData, GptOptimizer, GptRun, GptShape, GptTraining
+from triptych.recipes.gpt_validation import greedy
+from triptych.recipes.train_gpt import make_model, train_gpt
+from triptych.training.distributed import Processes
+from triptych.training.objectives import LanguageModelObjective
+from triptych.training.run_folder import RunFolder
+from triptych.training.step import Stepper
+
+COLOURS = ["red", "green", "blue", "white", "black", "brown"]
+THINGS = ["cat", "dog", "bird", "fish", "horse", "mouse"]
+
+
+def write_documents(path: Path, n: int) -> None:
+    """A document tells of one thing, whose colour is always the same."""
+    documents = [
+        f"I saw a {THINGS[i * i % 6]}.\nThe {THINGS[i * i % 6]} was {COLOURS[i * i % 6]}."
+        for i in range(n)
+    ]
+    path.write_text("\n\n".join(documents) + "\n", encoding="utf-8")
+
+
+def run_of(folder: Path, updates: int, dropout: float = 0.1, **data: object) -> GptRun:
+    return GptRun(
+        data=GptData(
+            text=(str(folder / "train.txt"),), valid_text=(str(folder / "valid.txt"),),
+            **{"vocab_size": 280, "max_seq_len": 24, "batch_size": 8, **data},  # type: ignore[arg-type]
+        ),
+        model=GptShape(preset="nano", dropout=dropout),
+        optimizer=GptOptimizer(learning_rate=3e-3, warmup=5),
+        training=GptTraining(max_updates=updates, validate_every=10),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("texts")
+    write_documents(made / "train.txt", 300)
+    write_documents(made / "valid.txt", 40)
+    return made
+
+
+@pytest.fixture(scope="module")
+def learned(folder: Path) -> Path:
+    run = run_of(folder, 150, dropout=0.0, whole_documents=True, attend_across=False)
+    assert train_gpt(run, folder / "run", quiet=True).stopped_by == "max_updates"
+    return folder / "run"
+
+
+def last_row(run: Path) -> dict[str, float]:
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [row for row in rows if "valid_loss" in row][-1]
+
+
+def test_it_goes_on_with_what_it_has_learned(learned: Path) -> None:
+    found = load_folder(learned / "best")
+    assert isinstance(found.model, Gpt)
+    tokenizer = GptCorpus(run_of(learned.parent, 1).data, learned).tokenizer()
+    prompt = [tokenizer.eos_id, *tokenizer.encode(["I saw a horse.\nThe horse was"])[0]]
+    new = greedy(found.model.eval(), torch.tensor([prompt]), 6)
+    assert tokenizer.decode(new).startswith(" black")
+    assert "GPT2LMHeadModel" in (learned / "best" / "config.json").read_text()
+    assert "goes on:" in (learned / "samples.md").read_text()
+
+
+def test_the_metrics_are_those_of_the_whole_validation_text(learned: Path, folder: Path) -> None:
+    """By hand: every document on its own, from end token to end token."""
+    found = last_row(learned)
+    model = load_folder(learned / "last").model.eval()
+    tokenizer = GptCorpus(run_of(folder, 1).data, learned).tokenizer()
+    documents = (folder / "valid.txt").read_text().strip().split("\n\n")
+    nll, n_tokens = 0.0, 0
+    for text in documents:
+        ids = torch.tensor([tokenizer.eos_id, *tokenizer.encode([text])[0], tokenizer.eos_id])
+        with torch.no_grad():
+            logits = model.project(model(ids[None, :-1]))[0]
+        nll += F.cross_entropy(logits.double(), ids[1:], reduction="sum").item()
+        n_tokens += len(ids) - 1
+    assert found["valid_loss"] == pytest.approx(nll / n_tokens, rel=1e-4)
+    n_bytes = sum(len(text.encode()) for text in documents)
+    per_byte = nll / n_bytes / torch.tensor(2.0).log().item()
+    assert found["valid_bits_per_byte"] == pytest.approx(per_byte, rel=1e-4)
+    assert 0 < found["valid_accuracy"] < 1
+
+
+def test_stopped_anywhere_it_goes_on_bit_for_bit(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of(folder, 20)
+    run = replace(run, training=replace(run.training, accumulate=2))
+    train_gpt(run, tmp_path / "straight", quiet=True)
+    for stop in (7, 26):
+        with monkeypatch.context() as patch:
+            interrupt_at(patch, stop)
+            stopped = train_gpt(run, tmp_path / f"stopped-{stop}", quiet=True)
+        assert stopped.stopped_by == "SIGTERM"
+        assert train_gpt(run, tmp_path / f"stopped-{stop}", quiet=True).stopped_by == "max_updates"
+        assert_same(tmp_path / "straight", tmp_path / f"stopped-{stop}", 20)
+
+
+def interrupt_at(patch: pytest.MonkeyPatch, batch: int) -> None:
+    """SIGTERM to this process when so many batches of the run are loaded."""
+    load, left = PackedBatches.load, [batch]
+
+    def counted(self: PackedBatches, choice: object) -> object:
+        if self.seed:  # not the validation's
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGTERM)
+        return load(self, choice)  # type: ignore[arg-type]
+
+    patch.setattr(PackedBatches, "load", counted)
+
+
+def assert_same(one: Path, other: Path, update: int) -> None:
+    for name in ("model.safetensors", "training.safetensors"):
+        first, second = (
+            load_tensors(RunFolder(run).checkpoint(update) / name) for run in (one, other)
+        )
+        assert first.keys() == second.keys()
+        for key, value in first.items():
+            assert torch.equal(value, second[key]), key
+
+
+@pytest.mark.parametrize("attend_across", [True, False])
+def test_the_loss_is_torch_s_own(folder: Path, tmp_path: Path, attend_across: bool) -> None:
+    """Over all real positions, of logits that exist in full here alone."""
+    run = run_of(folder, 1, dropout=0.0, whole_documents=True, attend_across=attend_across)
+    corpus = GptCorpus(run.data, tmp_path)
+    corpus.prepare(None)
+    model = make_model(run, corpus.tokenizer())
+    source = corpus.source(run, model.config)
+    batch = source.load(next(source))
+    (found,) = LanguageModelObjective(attend_across=attend_across)(model, batch)
+    documents = None if attend_across else batch.document_ids
+    logits = model.project(model(batch.token_ids, document_ids=documents))
+    expected = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), reduction="sum")
+    torch.testing.assert_close(found.nll.float(), expected, rtol=1e-5, atol=0)
+    assert found.n_tokens == batch.n_tokens < batch.targets.numel()
+
+
+def test_split_batches_give_the_same_gradients(folder: Path, tmp_path: Path) -> None:
+    run = run_of(folder, 1, dropout=0.0, whole_documents=True, attend_across=False)
+    corpus = GptCorpus(run.data, tmp_path)
+    corpus.prepare(None)
+    batches = list(corpus.valid_batches())[:2]
+    found = []
+    for n_parts in (1, 3):
+        model = make_model(run, corpus.tokenizer())
+        objective = LanguageModelObjective(attend_across=False)
+        means = Stepper(model, objective, Processes(), "fp32", 0.0, n_parts).gradients(batches)
+        found.append((means, {name: p.grad for name, p in model.named_parameters()}))
+    (means, whole), (other, gradients) = found
+    assert other.loss == pytest.approx(means.loss, rel=1e-6)
+    largest = max(float(g.abs().max()) for g in whole.values() if g is not None)
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradient, whole[name], rtol=0, atol=1e-5 * largest)
+
+
+def test_training_goes_on_from_a_model(learned: Path, folder: Path, tmp_path: Path) -> None:
+    run = run_of(folder, 2)
+    run = replace(run, model=GptShape(start_from=str(learned / "best")))
+    train_gpt(run, tmp_path / "more", quiet=True)
+    rows = (tmp_path / "more" / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(rows[0])["nll"] < 2  # a fresh model begins at log(280) = 5.6
+    longer = replace(run, data=replace(run.data, max_seq_len=300))
+    with pytest.raises(ConfigError, match="rows of 300 tokens are longer than the model's limit"):
+        train_gpt(longer, tmp_path / "longer", quiet=True)
