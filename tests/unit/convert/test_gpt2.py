@@ -158,6 +158,7 @@ def test_masks_of_older_files_are_left(prefix: str) -> None:
         (lambda t: t.pop("transformer.wte.weight"), "no tensor transformer.wte.weight"),
         (lambda t: t.update({"transformer.extra": torch.zeros(3)}), "a tensor transformer.extra"),
         (lambda t: t.update({"transformer.h.1.attn.other_bias": torch.zeros(3)}), "no use"),
+        (lambda t: t.update({"transformer.h.1.attn.biases": torch.zeros(3)}), "no use"),
         (lambda t: t["transformer.ln_f.bias"].fill_(float("nan")), "12 values that are not finite"),
         (lambda t: t.update({"transformer.h.0.attn.c_attn.weight": torch.zeros(36, 12)}),
          r"c_attn.weight should be \(12, 36\) .* is \(36, 12\)"),
