@@ -17,6 +17,7 @@ from triptych.convert.families import FAMILIES, MARIAN
 from triptych.errors import DiskFullError, ModelFileError, UsageError
 from triptych.files import atomic
 from triptych.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+from triptych.models.gpt import Gpt, GptConfig
 from triptych.tokenizers.bpe import JointBpe
 
 
@@ -241,6 +242,53 @@ def test_what_cannot_be_averaged_is_named(tmp_path, folder, model, tokenizer):
         average_weights([folder, model.state_dict()])
     with pytest.raises(UsageError, match="no checkpoint"):
         average_weights([])
+
+
+def gpt_for(tokenizer: JointBpe, **change: object) -> Gpt:
+    torch.manual_seed(0)
+    shape = {"vocab_size": tokenizer.vocab_size, "eos_id": tokenizer.eos_id, "d_model": 8,
+             "d_ff": 12, "n_heads": 2, "n_layers": 2, "max_seq_len": 20}  # fmt: skip
+    return Gpt(GptConfig(**shape | change))
+
+
+@pytest.mark.parametrize("n_more", [0, 24])
+def test_a_gpt_comes_back(tmp_path, tokenizer, n_more):
+    """The embedding may have more rows than there are tokens."""
+    model = gpt_for(tokenizer, vocab_size=tokenizer.vocab_size + n_more)
+    save_folder(tmp_path / "m", model, tokenizer, extras={"a": 1}, generation={"top_k": 3})
+    loaded = load_folder(tmp_path / "m", verify=True)
+    assert isinstance(loaded.model, Gpt)
+    assert loaded.model.config == model.config
+    assert not loaded.model.training
+    assert same(loaded.model.state_dict(), model.state_dict())
+    assert loaded.extras == {"a": 1}
+    assert loaded.generation == {
+        **dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), tokenizer.eos_id),
+        "top_k": 3,
+    }
+    ids = torch.tensor([[1, 2, 3]])
+    assert torch.equal(loaded.model(ids), model.eval()(ids))
+    loaded.model.project(loaded.model.train()(ids)).sum().backward()
+    save_folder(tmp_path / "again", loaded.model, loaded.tokenizer, extras={"a": 1},
+                generation={"top_k": 3})  # fmt: skip
+    for name in os.listdir(tmp_path / "m"):
+        assert (tmp_path / "m" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+    assert same(average_weights([tmp_path / "m"] * 2), model.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"eos_id": 5}, "its eos_id is 0, the model's is 5"),
+        ({"vocab_size": 270}, "its vocab_size is 280, the model's is 270"),
+    ],
+)
+def test_a_tokenizer_that_does_not_fit_a_gpt_is_refused(tmp_path, tokenizer, change, expected):
+    with pytest.raises(ModelFileError, match=expected):
+        save_folder(tmp_path / "m", gpt_for(tokenizer, **change), tokenizer)
+    endless = gpt_for(tokenizer, eos_id=None)
+    save_folder(tmp_path / "m", endless, tokenizer)
+    assert load_folder(tmp_path / "m").model.config.eos_id is None
 
 
 def test_a_local_folder_resolves_to_itself(folder):

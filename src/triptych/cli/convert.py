@@ -22,17 +22,18 @@ class Options:
 
 def run(options: Options) -> int:
     """Write the folder and say how it is read."""
-    from triptych.recipes.convert import convert_to_huggingface
+    from triptych.recipes.convert import convert_to_huggingface, written_class
 
     if options.to == "gguf":
         raise UsageError(
-            "--to gguf is for decoder-only models, and this version has none; "
-            "for translation models give --to huggingface"
+            "--to gguf is for decoder-only models, and this version does not write it; "
+            "give --to huggingface"
         )
     n_parameters = convert_to_huggingface(options.src, options.dst)
+    name = written_class(options.dst)
     print(
-        f"{options.dst}: MarianMTModel with {n_parameters:,} parameters and its tokenizer\n"
-        f"  transformers: AutoModelForSeq2SeqLM.from_pretrained({str(options.dst)!r})\n"
+        f"{options.dst}: {name} with {n_parameters:,} parameters and its tokenizer\n"
+        f"  transformers: {name}.from_pretrained({str(options.dst)!r})\n"
         f"  CTranslate2:  ct2-transformers-converter --model {options.dst} --output_dir …"
     )
     return 0

@@ -125,7 +125,8 @@ def _eos_id(config: Mapping[str, Any], vocab_size: int, place: str) -> int | Non
     """The first where there are several. One beyond the vocabulary ends nothing: models with a
     small vocabulary often carry the number of GPT-2's own."""
     value = config.get("eos_token_id")
-    value = value[0] if isinstance(value, list) and value else value
+    if isinstance(value, list):
+        value = value[0] if value else None
     if value is None:
         return None
     eos_id = whole_number("eos_token_id", value, place)

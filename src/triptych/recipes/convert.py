@@ -40,3 +40,8 @@ def convert_to_huggingface(source: Path | str, out: Path) -> int:
         also=add_pooling,
     )
     return sum(p.numel() for p in folder.model.parameters())
+
+
+def written_class(folder: Path) -> str:
+    """The class of transformers that a folder written here is for."""
+    return str(checkpoint.read_config(folder)["architectures"][0])

@@ -7,6 +7,7 @@ from triptych.core.attention import MultiHeadAttention, attention
 from triptych.core.cache import (
     CrossAttentionCache,
     DecoderCache,
+    RaggedCache,
     SelfAttentionCache,
     repeat_rows,
 )
@@ -128,3 +129,41 @@ def test_attention_with_a_cache_is_attention_over_the_whole(pieces):
 
 def test_repeat_rows():
     assert repeat_rows(3, 2).tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_known_length_takes_no_more_room():
+    cache = SelfAttentionCache(10)
+    cache.extend(lambda: step(7))
+    assert cache.k.size(2) == 10
+
+
+def extended(cache, length, valid=None):
+    """What `see` answers to so many new positions, then kept by each layer."""
+    seen = cache.see(torch.zeros(cache.n_rows, length, dtype=torch.int64), valid)
+    for layer in cache.layers:
+        layer.self_attention.extend(lambda: step(length, cache.n_rows))
+    return seen
+
+
+def test_padding_is_remembered_from_where_it_is_first_seen():
+    cache = RaggedCache(2, B, room=4)
+    assert extended(cache, 2) is None
+    assert extended(cache, 2, torch.ones(B, 2, dtype=torch.bool)) is None
+    valid = torch.tensor([[True, False], [True, True], [False, True]])
+    yes = torch.ones(B, 4, dtype=torch.bool)
+    assert torch.equal(extended(cache, 2, valid), torch.cat([yes, valid], dim=1))
+    assert torch.equal(extended(cache, 1), torch.cat([yes, valid, yes[:, :1]], dim=1))
+    assert cache.length == cache.valid.size(1) == 7
+
+
+@pytest.mark.parametrize("move", ["select", "reorder"])
+def test_padding_moves_with_its_row(move):
+    cache = RaggedCache(1, B)
+    valid = torch.tensor([[True, False], [True, True], [False, True]])
+    extended(cache, 2, valid)
+    rows = torch.tensor([2, 2, 0, 1])
+    getattr(cache, move)(rows)
+    assert cache.n_rows == 4
+    assert torch.equal(cache.valid, valid[rows])
+    with pytest.raises(ValueError, match="3 rows for a cache of 4"):
+        cache.see(torch.zeros(3, 1), None)

@@ -8,8 +8,10 @@ from torch import nn
 
 from triptych.core.attention import MultiHeadAttention
 from triptych.core.embeddings import ScaledEmbedding
-from triptych.core.initialization import initialize_bert, initialize_vaswani
+from triptych.core.feed_forward import FeedForward
+from triptych.core.initialization import initialize_bert, initialize_gpt2, initialize_vaswani
 from triptych.core.positions import LearnedPositions, sinusoidal_table
+from triptych.core.residual import PreNorm
 
 
 def test_projections_are_glorot_uniform_with_zero_biases():
@@ -86,3 +88,24 @@ def test_learned_positions_may_begin_as_waves() -> None:
         along = products.diagonal(distance)  # the same wherever the pair stands
         torch.testing.assert_close(along, along[:1].expand_as(along), atol=1e-5, rtol=0)
     assert positions.weight.requires_grad
+
+
+def test_what_gpt_2_adds_to_its_residual_stream_begins_smaller():
+    torch.manual_seed(0)
+    module = nn.ModuleDict({
+        "attention": MultiHeadAttention(96, 4), "feed_forward": FeedForward(96, 200, nn.ReLU()),
+        "words": nn.Embedding(500, 96), "positions": LearnedPositions(300, 96),
+        "residuals": nn.ModuleList(PreNorm(96) for _ in range(4)),
+    })  # fmt: skip
+    for parameter in module.parameters():
+        nn.init.constant_(parameter, 7.0)
+    initialize_gpt2(module)
+    laws = {"w_o": 0.01, "w_down": 0.01, "positions": 0.01}  # of four residual layers: a half
+    for name, parameter in module.named_parameters():
+        if name.endswith("norm.weight"):
+            assert (parameter == 1).all()
+        elif name.endswith("bias"):
+            assert (parameter == 0).all()
+        else:
+            expected = next((std for part, std in laws.items() if part in name), 0.02)
+            assert parameter.std().item() == pytest.approx(expected, rel=0.03), name

@@ -5,7 +5,12 @@ import itertools
 import pytest
 import torch
 
-from triptych.core.masks import causal_mask, document_mask, padding_mask
+from triptych.core.masks import (
+    causal_mask,
+    causal_padding_mask,
+    document_mask,
+    padding_mask,
+)
 
 
 @pytest.mark.parametrize(("n_queries", "n_keys"), [(1, 1), (5, 5), (1, 6), (3, 8)])
@@ -42,3 +47,14 @@ def test_a_query_sees_its_own_document_and_no_later_position():
         assert mask[b, 0, t, s] == expected
     assert mask.any(dim=-1).all()
     assert torch.equal(document_mask(torch.zeros(1, 7))[0, 0], causal_mask(7, 7))
+
+
+@pytest.mark.parametrize("n_queries", [1, 3, 6])
+def test_a_query_sees_what_is_real_before_it_and_itself(n_queries):
+    valid = torch.tensor([[False, False, True, True, False, True], [True] * 6, [False] * 6])
+    mask = causal_padding_mask(valid, n_queries)
+    assert mask.shape == (3, 1, n_queries, 6)
+    for b, t, s in itertools.product(range(3), range(n_queries), range(6)):
+        position = 6 - n_queries + t
+        assert mask[b, 0, t, s] == (s == position or (s < position and valid[b, s]))
+    assert torch.equal(mask[1, 0], causal_mask(n_queries, 6))

@@ -5,7 +5,12 @@ import math
 import pytest
 import torch
 
-from triptych.core.positions import LearnedPositions, SinusoidalPositions, sinusoidal_table
+from triptych.core.positions import (
+    LearnedPositions,
+    SinusoidalPositions,
+    count_positions,
+    sinusoidal_table,
+)
 
 
 @pytest.mark.parametrize("d_model", [2, 7, 128, 512])
@@ -45,3 +50,13 @@ def test_learned_positions_are_weights():
     assert torch.equal(positions(3, 4), positions.weight[3:7])
     assert positions.weight.requires_grad
     assert positions.weight.std().item() == pytest.approx(0.02, rel=0.03)
+    places = torch.tensor([[0, 399, 0], [7, 7, 8]])
+    assert torch.equal(positions.at(places), positions.weight[places])
+
+
+def test_padding_takes_no_position():
+    valid = torch.tensor([[0, 0, 1, 1, 0, 1], [1, 1, 1, 0, 0, 0], [0] * 6]).bool()
+    positions = count_positions(valid)
+    assert positions[0][valid[0]].tolist() == [0, 1, 2]
+    assert positions[1][valid[1]].tolist() == [0, 1, 2]
+    assert ((positions >= 0) & (positions <= 2)).all()  # padding's too: it is looked up

@@ -5,7 +5,13 @@ import torch
 
 from triptych.errors import ConfigError
 from triptych.models.encoder_decoder import EncoderDecoder
-from triptych.models.presets import TRANSLATION_PRESETS, translation_preset
+from triptych.models.gpt import Gpt
+from triptych.models.presets import (
+    GPT_PRESETS,
+    TRANSLATION_PRESETS,
+    gpt_preset,
+    translation_preset,
+)
 
 TABLE_3 = {  # E, F, heads, layers left and right, P_drop; nano and tiny are not in the paper
     "nano": (128, 256, 4, 2, 0.1),
@@ -61,3 +67,49 @@ def test_the_counts_that_are_stated():
 def test_an_unknown_name_is_answered_with_the_known_ones():
     with pytest.raises(ConfigError, match="no preset 'huge'; there are nano, tiny, base, big"):
         translation_preset("huge", 100, 99, 0)
+
+
+GPT_2 = {  # E, heads, layers, context, parameters with 50,257 entries; the first four are ours
+    "nano": (128, 4, 4, 256, 7_259_008),
+    "tiny": (256, 4, 4, 256, 16_090_880),
+    "mini": (384, 6, 6, 256, 30_044_544),
+    "small": (512, 8, 8, 512, 51_213_824),
+    "gpt2": (768, 12, 12, 1024, 124_439_808),
+    "gpt2-medium": (1024, 16, 24, 1024, 354_823_168),
+    "gpt2-large": (1280, 20, 36, 1024, 774_030_080),
+    "gpt2-xl": (1600, 25, 48, 1024, 1_557_611_200),
+}
+
+
+def n_gpt_parameters(v, e, n, t):
+    """Counted from the figure: tokens, positions, blocks of 4E within, the last norm."""
+    block = 4 * (e * e + e) + 8 * e * e + 5 * e + 2 * 2 * e
+    return v * e + t * e + n * block + 2 * e
+
+
+def test_all_gpt_presets_are_here():
+    assert set(GPT_2) == set(GPT_PRESETS)
+
+
+@pytest.mark.parametrize("name", GPT_2)
+def test_the_table_of_gpt_2(name):
+    """No weight is allocated: the largest would take 6 GB."""
+    e, heads, n, context, count = GPT_2[name]
+    config = gpt_preset(name, 50_257, eos_id=50_256)
+    with torch.device("meta"):
+        model = Gpt(config)
+    assert sum(p.numel() for p in model.parameters()) == count
+    assert count == n_gpt_parameters(50_257, e, n, context)
+    shape = (config.d_model, config.d_ff, config.n_heads, config.n_layers, config.max_seq_len)
+    assert shape == (e, 4 * e, heads, n, context)
+    assert (config.activation, config.norm_eps, config.eos_id) == ("gelu_tanh", 1e-5, 50_256)
+    assert config.dropout == config.attention_dropout == config.embedding_dropout == 0.1
+
+
+def test_a_vocabulary_may_have_no_end():
+    assert gpt_preset("nano", 65).eos_id is None
+
+
+def test_an_unknown_gpt_is_answered_with_the_known_ones():
+    with pytest.raises(ConfigError, match="no preset 'gpt3'; there are nano, tiny, mini, small, g"):
+        gpt_preset("gpt3", 100)
