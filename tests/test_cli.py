@@ -33,6 +33,10 @@ SEARCH = (
     "--beam-size --length-penalty --alpha --patience --max-new-tokens --batch-tokens "
     "--split-sentences --on-too-long"
 )
+DRAWING = (
+    "--max-new-tokens --temperature --top-k --top-p --min-p --repetition-penalty "
+    "--presence-penalty --stop --seed --best-of --on-too-long"
+)
 EMBEDDING = "--pooling --normalize --precision --batch-tokens --on-too-long"
 
 COLUMNS = "--text-column --pair-column --label-column --header"
@@ -73,6 +77,7 @@ OPTIONS = {
         f"MODEL --input --n-best --alignments --json --verify --quiet {SEARCH} {MACHINE}"
     ),
     "score": f"MODEL --source --target --length-penalty --alpha --json --quiet {MACHINE}",
+    "generate": f"MODEL --prompt --input --json --quiet {DRAWING} {MACHINE}",
     "fill": f"MODEL TEXT --top-k --candidates --json {MACHINE}",
     "embed": f"MODEL --input --out --quiet {EMBEDDING} {MACHINE}",
     "search": f"MODEL --corpus --query --top-k --json --quiet {EMBEDDING} {MACHINE}",
