@@ -7,8 +7,10 @@ import shlex
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,6 +24,8 @@ from triptych.errors import UsageError
 from triptych.files.lock import FolderLock
 from triptych.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from triptych.models.presets import TRANSLATION_PRESETS
+from triptych.recipes.generate_options import GenerateOptions
+from triptych.recipes.generator import Generator
 from triptych.recipes.translate_options import TranslateOptions
 from triptych.recipes.translation_run import METRICS, PRESETS, TranslationRun
 from triptych.tokenizers.bpe import JointBpe
@@ -32,6 +36,10 @@ MACHINE = "--device --threads"
 SEARCH = (
     "--beam-size --length-penalty --alpha --patience --max-new-tokens --batch-tokens "
     "--split-sentences --on-too-long"
+)
+DRAWING = (
+    "--max-new-tokens --temperature --top-k --top-p --min-p --repetition-penalty "
+    "--presence-penalty --stop --seed --best-of --on-too-long"
 )
 EMBEDDING = "--pooling --normalize --precision --batch-tokens --on-too-long"
 
@@ -83,6 +91,7 @@ OPTIONS = {
         f"MODEL --input --n-best --alignments --json --verify --quiet {SEARCH} {MACHINE}"
     ),
     "score": f"MODEL --source --target --length-penalty --alpha --json --quiet {MACHINE}",
+    "generate": f"MODEL --prompt --input --json --quiet {DRAWING} {MACHINE}",
     "fill": f"MODEL TEXT --top-k --candidates --json {MACHINE}",
     "embed": f"MODEL --input --out --quiet {EMBEDDING} {MACHINE}",
     "search": f"MODEL --corpus --query --top-k --json --quiet {EMBEDDING} {MACHINE}",
@@ -144,6 +153,12 @@ def test_search_options_are_those_of_the_translator() -> None:
         "n_best",
         "alignments",
     }
+
+
+def test_drawing_options_are_those_of_the_generator() -> None:
+    generator = set(GenerateOptions.__dataclass_fields__)
+    given = {f.strip("-").replace("-", "_") for f in DRAWING.split()}
+    assert given == generator - {"logit_bias"}
 
 
 def test_presets_named_early_are_those_there_are() -> None:
@@ -562,3 +577,116 @@ def test_no_color(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
     monkeypatch.setenv("NO_COLOR", "1")
     main(["nonsense"])
     assert capsys.readouterr().err.startswith("error: ")
+
+
+# -- going on with text -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def generator(
+    byte_gpt: Any, byte_tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Generator:
+    """What `triptych.load` gives, whatever it is asked for; the working folder is empty."""
+    options = GenerateOptions(max_new_tokens=9, logit_bias=dict.fromkeys(range(97, 107), 12.0))
+    made = Generator(byte_gpt, byte_tokenizer, options)
+    monkeypatch.setattr("triptych.recipes.load.load", lambda *_, **__: made)
+    monkeypatch.chdir(tmp_path)
+    return made
+
+
+def test_generate_goes_on_with_a_prompt(
+    generator: Generator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (expected,) = generator.generate(["once"])
+    line = ["generate", "model", "--prompt", "once"]
+    assert main(line) == 0
+    assert capsys.readouterr().out == expected.text + "\n"
+    assert main([*line, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["text"], found["stopped_by"]) == (expected.text, expected.stopped_by)
+    assert found["logprobs"] == list(expected.logprobs)
+    assert len(found["tokens"]) == len(found["token_ids"]) == len(expected.token_ids)
+    assert main([*line, "--best-of", "3", "--seed", "5", "--max-new-tokens", "4"]) == 0
+    options = replace(generator.options, best_of=3, max_new_tokens=4, seed=5)
+    (best,) = generator.generate(["once"], options=options)
+    assert capsys.readouterr().out == best.text + "\n"
+    letter = expected.text[3]
+    assert main([*line, "--stop", letter, "zzz"]) == 0
+    assert capsys.readouterr().out == expected.text.partition(letter)[0] + "\n"
+
+
+def test_generate_shows_a_text_while_it_is_drawn(
+    generator: Generator, byte_gpt: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[tuple[str, int]] = []
+
+    class Terminal:
+        def write(self, text: str) -> None:
+            shown.append((text, len(byte_gpt.caches[-1].steps)))
+
+        def flush(self) -> None: ...
+
+    (expected,) = generator.generate(["once"])
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    assert main(["generate", "model", "--prompt", "once"]) == 0
+    letters = [(text, step) for text, step in shown if text not in ("", "\n")]
+    assert letters == [(letter, n + 1) for n, letter in enumerate(expected.text)]
+
+
+def test_generate_gives_a_line_a_line(
+    generator: Generator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "p.txt").write_text("once\n\nupon a time\nonce\n")
+    expected = generator.generate(["once", "upon a time", "once"])
+    line = ["generate", "model", "--input", "p.txt", "--quiet"]
+    assert main(line) == 0
+    first, second, third = (completion.text for completion in expected)
+    assert capsys.readouterr().out.splitlines() == [first, "", second, third]
+    assert main([*line, "--json"]) == 0
+    rows = [json.loads(row) for row in capsys.readouterr().out.splitlines()]
+    assert [row["stopped_by"] for row in rows][1] == "empty"
+    assert [row["text"] for row in rows] == [first, "", second, third]
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "words"),
+    [
+        ("", 2, "needs either --prompt TEXT or --input FILE"),
+        ("--prompt a --input f", 2, "needs either --prompt TEXT or --input FILE"),
+        ("--prompt a --top-p 0", 2, "top_p is 0.0; it must be above 0"),
+        ("--prompt a --top-p 2", 2, "top_p is 2.0; it must be above 0 and at most 1"),
+        ("--prompt a --temperature -1", 2, "temperature is -1.0; it must be 0"),
+        ("--prompt a --temperature warm", 2, "--temperature is 'warm'; it should be a number"),
+        ("--prompt a --stop=", 2, "stop has an empty string"),
+        ("--prompt a --max-new-tokens 0", 2, "max_new_tokens is 0"),
+        ("--prompt a --on-too-long cut", 2, "one of 'refuse', 'window'"),
+        ("--prompt=", 3, "the prompt is empty"),
+        (f"--prompt {'x' * 41}", 3, "the prompt has 41 tokens, more than this model's context"),
+        ("--input long.txt", 3, "long.txt:2 has 41 tokens"),
+        ("--input no.txt", 3, "there is no file no.txt"),
+    ],
+)
+def test_generate_with_bad_input(
+    line: str, status: int, words: str, generator: Generator, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (tmp_path / "long.txt").write_text("a\n" + "x" * 41 + "\n")
+    assert main(["generate", "model", *line.split()]) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    (error,) = err.splitlines()
+    assert error.startswith("error: ")
+    assert words in error
+
+
+def test_models_of_another_family_are_told_apart(
+    folder: Path, generator: Generator, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    assert main(["translate", "model", "--input", str(folder / "s.txt")]) == 3
+    assert "model is a decoder-only model; this needs a translation" in capsys.readouterr().err
+    assert main(["fill", "model", "a [MASK]"]) == 3
+    assert "model is a decoder-only model; this needs an encoder" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert main(["generate", str(folder / "model"), "--prompt", "a"]) == 3
+    assert "is a translation model; this needs a decoder-only" in capsys.readouterr().err

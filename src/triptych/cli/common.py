@@ -7,6 +7,7 @@ from triptych.config import Range
 
 if TYPE_CHECKING:
     from triptych.recipes.embed_file import EmbedSettings
+    from triptych.recipes.generate_options import GenerateOptions
     from triptych.recipes.translate_options import TranslateOptions
 
 
@@ -82,3 +83,37 @@ class Embedding:
             batch_tokens=self.batch_tokens,
             on_too_long=self.on_too_long,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """Drawing (what is not given is as the model's own generation_config.json says)."""
+
+    max_new_tokens: int | None = None
+    """Most tokens of a text; 64 if neither says otherwise."""
+    temperature: float | None = None
+    """Below 1 favors what is likely; 0 always takes the likeliest token."""
+    top_k: int | None = None
+    """Draw from so many of the likeliest tokens only."""
+    top_p: float | None = None
+    """Draw from the likeliest tokens that make up this probability together."""
+    min_p: float | None = None
+    """Draw from tokens at least this times as probable as the likeliest."""
+    repetition_penalty: float | None = None
+    """Above 1 makes the tokens of the prompt and of the text so far less likely."""
+    presence_penalty: float | None = None
+    """Taken from the score of each token of the text so far, the prompt not counted."""
+    stop: tuple[str, ...] | None = None
+    """Texts before the first of which a text ends."""
+    seed: int | None = None
+    """The same seed gives the same text; 1 if not given."""
+    best_of: int | None = None
+    """Texts drawn for a prompt, of which the likeliest a token is shown."""
+    on_too_long: Literal["refuse", "window"] | None = None
+    """Beyond the model's context: refuse a prompt and end a text, or let the beginning go out of
+    its sight, which is said."""
+
+    def over(self, options: "GenerateOptions") -> "GenerateOptions":
+        """`options` with what was given in their place. Raises UsageError."""
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        return replace(options, **given)

@@ -31,6 +31,7 @@ VERBS: dict[tuple[str, ...], Verb] = {
     ),
     ("translate",): Verb("translate", "Translate text: one line out for each line in."),
     ("score",): Verb("score", "The log-probability a model gives to given translations."),
+    ("generate",): Verb("generate", "Go on with a text, or with each line of a file."),
     ("fill",): Verb("fill", "What may stand at each [MASK] of a text."),
     ("embed",): Verb("embed", "One vector a line of text, as a NumPy file."),
     ("search",): Verb("search", "The lines of a file nearest in meaning to a query."),

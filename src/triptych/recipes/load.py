@@ -7,6 +7,7 @@ from triptych import checkpoint
 from triptych.errors import ModelFileError, UsageError
 from triptych.models.heads import BertWithHeads
 from triptych.recipes.encoder import Encoder
+from triptych.recipes.generator import Generator
 from triptych.recipes.translator import Translator
 from triptych.runtime.attention import use_fast_attention
 from triptych.runtime.device import choose_device
@@ -18,7 +19,7 @@ def load(
     device: str = "auto",
     precision: Literal["fp32", "bf16"] = "fp32",
     verify: bool = False,
-) -> Translator | Encoder:
+) -> Translator | Encoder | Generator:
     """The model in a folder or on the Hub, ready to use, by the `model_type` of its config.json.
 
     `marian` (what `triptych train translation` writes, and OPUS-MT) gives a Translator; `bert`
@@ -45,7 +46,8 @@ def load_translator(
     """As `load`. Raises ModelFileError for a model of another family."""
     model = load(name_or_path, device=device, verify=verify)
     if not isinstance(model, Translator):
-        raise ModelFileError(f"{name_or_path} is an encoder; this needs a translation model")
+        kind = "an encoder" if isinstance(model, Encoder) else "a decoder-only model"
+        raise ModelFileError(f"{name_or_path} is {kind}; this needs a translation model")
     return model
 
 
@@ -55,7 +57,17 @@ def load_encoder(
     """As `load`. Raises ModelFileError for a model of another family."""
     model = load(name_or_path, device=device, precision=precision)
     if not isinstance(model, Encoder):
-        raise ModelFileError(f"{name_or_path} is a translation model; this needs an encoder")
+        kind = "a translation" if isinstance(model, Translator) else "a decoder-only"
+        raise ModelFileError(f"{name_or_path} is {kind} model; this needs an encoder")
+    return model
+
+
+def load_generator(name_or_path: Path | str, *, device: str = "auto") -> Generator:
+    """As `load`. Raises ModelFileError for a model of another family."""
+    model = load(name_or_path, device=device)
+    if not isinstance(model, Generator):
+        kind = "an encoder" if isinstance(model, Encoder) else "a translation model"
+        raise ModelFileError(f"{name_or_path} is {kind}; this needs a decoder-only model")
     return model
 
 

@@ -1,0 +1,132 @@
+"""What a `Generator` is made of, and how its prompts become requests."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from triptych.decoding.generate import Bounds, Request
+from triptych.decoding.sampling import random_bits
+from triptych.errors import DataError
+from triptych.files.notices import notice
+from triptych.recipes.completion import Completion
+from triptych.recipes.generate_options import GenerateOptions
+
+Ids = Sequence[int]
+
+
+class GeneratorModule(Protocol):
+    """The torch module of a decoder-only model. `config.max_seq_len` is its context."""
+
+    @property
+    def config(self) -> Any: ...
+    @property
+    def training(self) -> bool: ...
+
+    def train(self, mode: bool = True) -> Any: ...
+    def to(self, device: torch.device | str) -> Any: ...
+    def parameters(self) -> Iterable[nn.Parameter]: ...
+
+    def __call__(self, token_ids: Tensor, *, valid: Tensor | None = None) -> Tensor:
+        """token_ids [B, T] -> hidden [B, T, E]; `valid` [B, T] is False on padding."""
+        ...
+
+    def project(self, hidden: Tensor) -> Tensor:
+        """hidden [..., E] -> logits [..., V]."""
+        ...
+
+    def new_cache(self, batch: int, length: int) -> Any: ...
+
+    def next_logits(self, token_ids: Tensor, cache: Any, valid: Tensor | None = None) -> Tensor:
+        """As `decoding.generate.CausalModel`."""
+        ...
+
+
+class TextTokenizer(Protocol):
+    """What is asked of a tokenizer: tokens are runs of bytes, and no text has an unknown one."""
+
+    @property
+    def vocab_size(self) -> int: ...
+    @property
+    def eos_id(self) -> int: ...
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text; nothing is added."""
+        ...
+
+    def decode_bytes(self, token_ids: Ids) -> bytes:
+        """The bytes of each token, one after the other; special tokens have none."""
+        ...
+
+    def tokens(self, token_ids: Ids) -> list[str]: ...
+
+
+def check_prompt(ids: Ids, bounds: Bounds, options: GenerateOptions, place: str) -> None:
+    """Raises DataError for a prompt that is empty, of ids that are not there, or too long.
+
+    Where a text and what may follow it exceed the context and its beginning is to go out of
+    sight, that is said once.
+    """
+    if not ids:
+        raise DataError(
+            f"{place} is empty; give it some text (generate_from_ids with the end-of-text token "
+            "begins a text out of nothing)"
+        )
+    wrong = [token_id for token_id in ids if not 0 <= token_id < bounds.vocab_size]
+    if wrong:
+        raise DataError(
+            f"{place} has the id {wrong[0]}, outside the vocabulary of {bounds.vocab_size:,}; "
+            "the ids come from another tokenizer"
+        )
+    if len(ids) > bounds.max_seq_len and not bounds.slides:
+        raise DataError(
+            f"{place} has {len(ids):,} tokens, more than this model's context of "
+            f"{bounds.max_seq_len:,}; cut it, or let its beginning go out of sight with "
+            "on_too_long window"
+        )
+    if bounds.slides and len(ids) + options.max_new_tokens - 1 > bounds.max_seq_len:
+        notice(
+            f"{place} has {len(ids):,} tokens, and up to {options.max_new_tokens:,} may follow: "
+            f"more than this model's context of {bounds.max_seq_len:,}, so the beginning of such "
+            "texts goes out of its sight",
+            key="generation beyond the context",
+        )
+
+
+def requests_for(ids: Ids, options: GenerateOptions, nth: int) -> list[Request]:
+    """`best_of` requests for the n-th prompt of this wording, each with a seed of its own.
+
+    A seed is a function of the options' seed, the prompt, and which of those alike it is: so a
+    prompt's text depends on no other prompt, and prompts that are alike get texts of their own.
+    """
+    own = random_bits(options.seed, *ids)
+    return [
+        Request(tuple(ids), options.max_new_tokens, random_bits(own, nth, candidate))
+        for candidate in range(options.best_of)
+    ]
+
+
+def in_order_of_wording(prompts: Iterable[Ids], before: Counter[tuple[int, ...]]) -> Iterator[int]:
+    """For each prompt how many alike came before it; `before` goes on counting."""
+    for ids in prompts:
+        yield before[tuple(ids)]
+        before[tuple(ids)] += 1
+
+
+def in_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Numbers of the texts, longest first: those of a batch times its longest keep to the budget.
+
+    One that is longer than the budget is a batch by itself.
+    """
+    order = sorted(range(len(lengths)), key=lambda number: -lengths[number])
+    while order:
+        n_rows = max(1, budget // max(1, lengths[order[0]]))
+        yield order[:n_rows]
+        order = order[n_rows:]
+
+
+def best_completion(candidates: Sequence[Completion]) -> Completion:
+    """That with the highest mean log-probability; the first of those alike."""
+    return max(candidates, key=lambda completion: completion.mean_logprob)
