@@ -10,14 +10,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+import triptych
 from triptych.checkpoint import load_folder
 from triptych.data.packed_batches import PackedBatches
-from triptych.errors import ConfigError
+from triptych.errors import ConfigError, ModelFileError
 from triptych.files.tensors import load_tensors
 from triptych.models.gpt import Gpt
+from triptych.recipes.generator import Generator
 from triptych.recipes.gpt_data import GptCorpus
 from triptych.recipes.gpt_run import GptData, GptOptimizer, GptRun, GptShape, GptTraining
 from triptych.recipes.gpt_validation import greedy
+from triptych.recipes.load import load_translator
 from triptych.recipes.train_gpt import make_model, train_gpt
 from triptych.training.distributed import Processes
 from triptych.training.objectives import LanguageModelObjective
@@ -183,3 +186,15 @@ def test_training_goes_on_from_a_model(learned: Path, folder: Path, tmp_path: Pa
     longer = replace(run, data=replace(run.data, max_seq_len=300))
     with pytest.raises(ConfigError, match="rows of 300 tokens are longer than the model's limit"):
         train_gpt(longer, tmp_path / "longer", quiet=True)
+
+
+def test_what_was_trained_is_loaded_and_goes_on(learned: Path) -> None:
+    """By the door: the same tokens as one step after another of the plain module."""
+    generator = triptych.load(str(learned / "best"), device="cpu")
+    assert isinstance(generator, Generator)
+    prompt = "I saw a horse.\nThe horse was"
+    (found,) = generator.generate([prompt], max_new_tokens=6, temperature=0.0)
+    (ids,) = generator.tokenizer.encode([prompt])
+    assert list(found.token_ids) == greedy(generator.module, torch.tensor([ids]), 6)  # type: ignore[arg-type]
+    with pytest.raises(ModelFileError, match="is a decoder-only model; this needs a translation"):
+        load_translator(learned / "best", device="cpu")

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from triptych import checkpoint
 from triptych.errors import ModelFileError, UsageError
+from triptych.models.gpt import Gpt
 from triptych.models.heads import BertWithHeads
 from triptych.recipes.encoder import Encoder
 from triptych.recipes.generator import Generator
@@ -23,8 +24,9 @@ def load(
     """The model in a folder or on the Hub, ready to use, by the `model_type` of its config.json.
 
     `marian` (what `triptych train translation` writes, and OPUS-MT) gives a Translator; `bert`
-    (BERT, MiniLM, sentence-transformers' folders of them) an Encoder. On a GPU if there is one, or
-    on `device`; an encoder's weights in `precision`. `verify` checks the hashes of all files again.
+    (BERT, MiniLM, sentence-transformers' folders of them) an Encoder; `gpt2` a Generator. On a GPU
+    if there is one, or on `device`; an encoder's weights in `precision`. `verify` checks the hashes
+    of all files again.
 
     Raises ModelFileError for a folder that is missing, damaged or of a kind we do not know,
     MachineError for a device that is not there.
@@ -36,7 +38,9 @@ def load(
     if isinstance(folder.model, BertWithHeads):
         return Encoder.from_folder(folder, path, place, precision)
     if precision != "fp32":
-        raise UsageError(f"precision {precision} is for encoders; a translator runs in fp32")
+        raise UsageError(f"precision {precision} is for encoders; other models run in fp32")
+    if isinstance(folder.model, Gpt):
+        return Generator.from_folder(folder, place)
     return Translator.from_folder(folder, place)
 
 
