@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from triptych.models.bert import Bert, BertConfig
     from triptych.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
     from triptych.models.gpt import Gpt, GptConfig
+    from triptych.recipes.completion import Completion
     from triptych.recipes.encoder import Encoder
     from triptych.recipes.fill import Filling
+    from triptych.recipes.generate_options import GenerateOptions
+    from triptych.recipes.generator import Generator
     from triptych.recipes.load import load
     from triptych.recipes.translate_options import TranslateOptions
     from triptych.recipes.translation import Translation
@@ -36,6 +39,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Bert",
     "BertConfig",
+    "Completion",
     "ConfigError",
     "DataError",
     "DiskFullError",
@@ -44,6 +48,8 @@ __all__ = [
     "EncoderDecoder",
     "EncoderDecoderConfig",
     "Filling",
+    "GenerateOptions",
+    "Generator",
     "Gpt",
     "GptConfig",
     "LockedError",
@@ -61,10 +67,13 @@ __all__ = [
 _HOMES = {
     "Bert": "models.bert",
     "BertConfig": "models.bert",
+    "Completion": "recipes.completion",
     "Encoder": "recipes.encoder",
     "EncoderDecoder": "models.encoder_decoder",
     "EncoderDecoderConfig": "models.encoder_decoder",
     "Filling": "recipes.fill",
+    "GenerateOptions": "recipes.generate_options",
+    "Generator": "recipes.generator",
     "Gpt": "models.gpt",
     "GptConfig": "models.gpt",
     "TranslateOptions": "recipes.translate_options",

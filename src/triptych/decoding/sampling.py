@@ -4,13 +4,14 @@ Each function takes logits [B, V] and returns new ones; a token that may not be 
 They act in the order of this file, which is that of transformers: the penalties and the bias on
 the model's own scores, then the temperature, then the cuts.
 
-Shapes: B texts, V vocabulary, M tokens of those looked at, the most probable first.
+Shapes: B texts, V vocabulary.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,8 +20,6 @@ from triptych.errors import UsageError
 
 COOLEST = 1e-30
 """Temperatures below are taken for it, as float32 knows no number that is much smaller."""
-LOOKED_AT = 128
-"""Most probable tokens that a nucleus is first sought among."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,30 +106,35 @@ def top_k(logits: Tensor, k: int) -> Tensor:
     """The k highest  — Fan, Lewis and Dauphin 2018, §5.4. Equal ones go to the lower id."""
     if k >= logits.size(1):
         return logits
-    return _only(logits, *top_tokens(logits, k))
+    values, token_ids = top_tokens(logits, k)
+    return torch.full_like(logits, -torch.inf).scatter_(1, token_ids, values)
 
 
 def top_p(logits: Tensor, p: float) -> Tensor:
     """The smallest set of the most probable tokens with Σ P ≥ p  — Holtzman et al. 2020, §3.1.
 
-    So a token stays while those before it make up less than p. Equal ones go to the lower id. The
-    vocabulary is not sorted: the set is sought among the first M, and then among more.
+    So a token stays while those before it make up less than p. Equal ones go to the lower id.
+    Scores alone are sorted, without their ids: the lowest that stays tells which tokens do.
     """
     if p >= 1:
         return logits
-    n_tokens = logits.size(1)
-    log_sum = logits.logsumexp(dim=1, keepdim=True)
-    n_looked_at = LOOKED_AT
-    while True:
-        n_looked_at = min(n_looked_at, n_tokens)
-        values, token_ids = top_tokens(logits, n_looked_at)  # [B, M]
-        probabilities = (values - log_sum).double().exp()
-        sums = probabilities.cumsum(dim=1)
-        if n_looked_at == n_tokens or bool((sums[:, -1] >= p).all()):
-            break
-        n_looked_at *= 8
-    inside = sums - probabilities < p
-    return _only(logits, values.masked_fill(~inside, -torch.inf), token_ids)
+    falling = _falling(logits)
+    probabilities = falling.softmax(dim=1)
+    before = probabilities.cumsum(dim=1, dtype=torch.float64) - probabilities
+    n_kept = (before < p).sum(dim=1, keepdim=True).clamp(min=1)  # [B, 1]; none are of NaN
+    lowest = falling.gather(1, n_kept - 1)
+    above, alike = logits > lowest, logits == lowest
+    n_alike = n_kept - above.sum(dim=1, keepdim=True)
+    if bool((alike.sum(dim=1, keepdim=True) > n_alike).any()):
+        alike &= alike.cumsum(dim=1) <= n_alike
+    return logits.masked_fill(~(above | alike), -torch.inf)
+
+
+def _falling(logits: Tensor) -> Tensor:
+    """Each row sorted, the highest first. On a CPU numpy takes a small part of torch's time."""
+    if logits.is_cpu:
+        return torch.from_numpy(np.sort(logits.numpy(), axis=1)).flip(1)
+    return logits.sort(dim=1, descending=True).values
 
 
 def min_p(logits: Tensor, share: float) -> Tensor:
@@ -139,11 +143,6 @@ def min_p(logits: Tensor, share: float) -> Tensor:
         return logits
     lowest = logits.amax(dim=1, keepdim=True) + math.log(share)
     return logits.masked_fill(logits < lowest, -torch.inf)
-
-
-def _only(logits: Tensor, values: Tensor, token_ids: Tensor) -> Tensor:
-    """Logits [B, V] of these tokens [B, M] alone."""
-    return torch.full_like(logits, -torch.inf).scatter_(1, token_ids, values)
 
 
 # -- the draw -----------------------------------------------------------------------------------
@@ -175,9 +174,7 @@ def draw(logits: Tensor, uniforms: Tensor) -> Tensor:
     batch and on whatever device, up to the rounding of P.
     """
     sums = logits.softmax(dim=1).cumsum(dim=1, dtype=torch.float64)
-    total = sums[:, -1:]
-    # Rounding may make u · total the total itself, beyond which nothing is.
-    reached = torch.minimum(uniforms[:, None] * total, total.nextafter(torch.zeros_like(total)))
+    reached = uniforms[:, None] * sums[:, -1:]  # less than the last sum, as u is below 1
     found = torch.searchsorted(sums, reached, right=True)[:, 0]
     return found.clamp(max=logits.size(1) - 1)  # of NaN, which the caller will see
 

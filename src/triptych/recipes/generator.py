@@ -220,7 +220,7 @@ class Generator:
         texts = [TextStream(self.tokenizer.decode_bytes, options.stop) for _ in requests]
 
         def watch(drawn: Drawn) -> bool:
-            _push(texts[drawn.row], drawn)
+            texts[drawn.row].push(drawn.token_id)
             return texts[drawn.row].found is not None
 
         found = generate(
@@ -251,7 +251,7 @@ class Generator:
         with evaluating(cast(nn.Module, self.module)):
             while generation.going:
                 (drawn,) = generation.step()
-                if piece := _push(text, drawn):
+                if piece := text.push(drawn.token_id):
                     yield piece
                 if text.found is not None:
                     generation.stop(drawn.row)
@@ -265,11 +265,6 @@ class Generator:
             max_seq_len=self.module.config.max_seq_len,
             slides=options.on_too_long == "window",
         )
-
-
-def _push(text: TextStream, drawn: Drawn) -> str:
-    """What a token adds to the text; the end-of-text token adds nothing."""
-    return "" if drawn.stopped_by == "end" else text.push(drawn.token_id)
 
 
 def _prompt_number(number: int) -> str:

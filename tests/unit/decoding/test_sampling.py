@@ -8,7 +8,6 @@ import torch
 
 from triptych.data import counter_random
 from triptych.decoding.sampling import (
-    LOOKED_AT,
     Sampling,
     choose,
     draw,
@@ -53,7 +52,7 @@ def test_top_k_keeps_the_k_best(ties, n_tokens, k):
 
 
 @pytest.mark.parametrize("ties", [False, True])
-@pytest.mark.parametrize("n_tokens", [7, 3 * LOOKED_AT, 12 * LOOKED_AT])
+@pytest.mark.parametrize("n_tokens", [7, 300, 2000])
 @pytest.mark.parametrize("p", [1e-9, 0.3, 0.9, 0.999, 1.0])
 def test_top_p_keeps_the_smallest_set_that_is_enough(ties, n_tokens, p):
     logits = scores(5, n_tokens, ties)
@@ -68,10 +67,9 @@ def test_top_p_keeps_the_smallest_set_that_is_enough(ties, n_tokens, p):
         assert ids == expected
 
 
-def test_top_p_looks_further_where_the_first_are_not_enough():
-    flat = torch.zeros(B, 12 * LOOKED_AT)
-    assert [len(ids) for ids in kept(top_p(flat, 0.49999))] == [6 * LOOKED_AT] * B
-    assert kept(top_p(flat, 0.49999))[0] == set(range(6 * LOOKED_AT))  # alike: the lower ids
+def test_top_p_of_tokens_that_are_all_alike():
+    flat = torch.zeros(B, 1000)
+    assert kept(top_p(flat, 0.49999)) == [set(range(500))] * B  # the lower ids
 
 
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.4, 1.0])

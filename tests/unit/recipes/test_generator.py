@@ -158,6 +158,17 @@ def test_a_stream_comes_while_it_is_drawn(generator, byte_gpt):
     assert len(byte_gpt.caches[0].steps) == 2
 
 
+def test_a_stream_draws_nothing_after_a_stop_string(generator, byte_gpt):
+    options = replace(OPTIONS, logit_bias=favor("abc", 30.0), max_new_tokens=30)
+    free = "".join(generator.stream("one", options=options))
+    byte_gpt.caches.clear()
+    assert (
+        "".join(generator.stream("one", options=options, stop=[free[2:5]]))
+        == free[: free.find(free[2:5])]
+    )
+    assert len(byte_gpt.caches[0].steps) == free.find(free[2:5]) + 3
+
+
 def test_from_ids_a_text_can_begin_out_of_nothing(generator):
     (found,) = generator.generate_from_ids([[EOS]])
     assert found.token_ids
