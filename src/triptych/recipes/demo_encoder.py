@@ -121,7 +121,7 @@ def encoder_run(data: Path, size: EncoderSize, seed: int) -> BertRun:
 
     The grammar gives any number of stories, so there is nothing to overfit: no dropout. Twice the
     paper's share of masks gives twice the targets in the same time. All of it was chosen on
-    validation stories of other seeds than the demo's (docs/results/demo.md).
+    validation stories of other seeds than the demo's (docs/log.md, 2026-11-26).
     """
     return BertRun(
         data=BertData(
