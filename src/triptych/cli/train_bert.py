@@ -1,44 +1,22 @@
 """triptych train bert: from documents to a pretrained encoder."""
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from triptych.cli.common import Machine
+from triptych.cli.training import RunFolderOptions, train
 from triptych.recipes.bert_run import BertRun
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(RunFolderOptions):
     """Pretrain an encoder. The same command again goes on where it stopped."""
 
-    out: Path
-    """The folder of the run; its best/ is the model."""
-    config: Path | None = None
-    """A TOML file with any of the settings below, as a run writes its run.toml."""
-    fresh: bool = False
-    """Start anew; a run that is there is renamed to OUT.1, OUT.2 …"""
-    quiet: bool = False
-    """No progress."""
-    json: bool = False
-    """How it ended, as JSON."""
     run: BertRun
     machine: Machine = field(default_factory=Machine)
 
 
 def run(options: Options) -> int:
-    """Train until the end or a signal; 75 after SIGTERM and 130 after SIGINT, both saved."""
+    """Train until the end or a signal, and tell how it ended."""
     from triptych.recipes.train_bert import train_bert
-    from triptych.recipes.training_summary import exit_status, summary_json, summary_text
 
-    outcome = train_bert(
-        options.run,
-        options.out,
-        device=options.machine.choose(),
-        fresh=options.fresh,
-        quiet=options.quiet,
-    )
-    if int(os.environ.get("RANK", "0")) == 0:
-        show = summary_json if options.json else summary_text
-        print(show(outcome, options.out, options.run))
-    return exit_status(outcome)
+    return train(train_bert, options.run, options, options.machine.choose())
