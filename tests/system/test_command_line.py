@@ -201,19 +201,24 @@ def test_converted_folder_translates_the_same(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_quick_demo_shows_both_panels(tmp_path: Path) -> None:
+def test_quick_demo_shows_three_panels(tmp_path: Path) -> None:
     done = triptych(tmp_path, "demo", "--quick", "--out", "demo", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "demo" / "results.json").read_text())
     assert found["translation"]["bleu"] > 20
     assert found["encoder"]["masked_words"]["limit"] > 0.75
+    assert 1 < found["generator"]["stories"]["ratio"] < 4
     for name in ("alignment.png", "senses.png"):
         assert (tmp_path / "demo" / name).read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
     assert "Translator: alignment" in page
     assert "Encoder: one word, two vectors" in page
+    assert "Generator: how near to the grammar" in page
     assert not re.search(r'(?:src|href)="(?!#|data:)', page)
     words = next(line for line in done.stdout.splitlines() if "triptych fill " in line)
     filled = triptych(tmp_path, *shlex.split(words)[1:])
     assert filled.returncode == 0, filled.stderr
     assert len(filled.stdout.splitlines()) == 5
+    words = next(line for line in done.stdout.splitlines() if "triptych generate " in line)
+    told = triptych(tmp_path, *shlex.split(words)[1:])
+    assert told.returncode == 0, told.stderr

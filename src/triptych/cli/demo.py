@@ -1,4 +1,4 @@
-"""triptych demo: from nothing to a translator and an encoder that can be looked into."""
+"""triptych demo: from nothing to a translator, an encoder and a generator, and a look into them."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

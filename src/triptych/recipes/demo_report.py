@@ -1,6 +1,7 @@
 """The demo's report, one HTML file, and the first panel's part of it: the curve, the heads, the
 alignment and the samples."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from triptych.data.storybook import StorySentence
@@ -8,6 +9,8 @@ from triptych.inspection.attention_plots import alignment_matrix, heads_grid
 from triptych.recipes.demo import TranslationDemo
 from triptych.recipes.demo_encoder import EncoderDemo
 from triptych.recipes.demo_encoder_report import encoder_sections, sense_picture
+from triptych.recipes.demo_generator import GeneratorDemo
+from triptych.recipes.demo_generator_report import generator_sections
 from triptych.recipes.report import (
     Sample,
     Score,
@@ -28,27 +31,33 @@ from triptych.recipes.word_alignment import AlignmentHead, align_pairs, cross_at
 N_SAMPLES = 12
 
 
-def write_demo_report(
-    translation: TranslationDemo,
-    encoder: EncoderDemo,
-    path: Path,
-    next_commands: dict[str, str],
-) -> None:
+@dataclass(frozen=True)
+class DemoPanels:
+    """What the three panels found."""
+
+    translation: TranslationDemo
+    encoder: EncoderDemo
+    generator: GeneratorDemo
+
+
+def write_demo_report(panels: DemoPanels, path: Path, next_commands: dict[str, str]) -> None:
     """Write the report and, beside it, the alignment and the senses as pictures of their own."""
-    number = picture_sentence(translation)
-    picture = alignment_picture(translation, number, "png")
+    number = picture_sentence(panels.translation)
+    picture = alignment_picture(panels.translation, number, "png")
     (path.parent / "alignment.png").write_bytes(picture)
-    senses = sense_picture(encoder, "png")
+    senses = sense_picture(panels.encoder, "png")
     if senses is not None:
         (path.parent / "senses.png").write_bytes(senses)
     write_report(
         path,
-        "A translator and an encoder, trained just now",
-        "An encoder-decoder learned storybook's English and German from sentence pairs; a BERT "
-        "read English stories. Everything below was measured on stories and sentences held out.",
+        "A translator, an encoder and a generator, trained just now",
+        "An encoder-decoder learned storybook's English and German from sentence pairs; a BERT and "
+        "a GPT read English stories. Everything below was measured on stories and sentences held "
+        "out.",
         [
-            *translation_sections(translation, number),
-            *encoder_sections(encoder),
+            *translation_sections(panels.translation, number),
+            *encoder_sections(panels.encoder),
+            *generator_sections(panels.generator),
             Section("Try next", commands(next_commands)),
         ],
     )

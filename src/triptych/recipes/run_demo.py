@@ -7,26 +7,40 @@ import sys
 from pathlib import Path
 
 from triptych.files.atomic import write_file
-from triptych.recipes import demo, demo_encoder
+from triptych.recipes import demo, demo_encoder, demo_generator
 from triptych.recipes.demo import TranslationDemo, translation_panel
 from triptych.recipes.demo_encoder import EncoderDemo, encoder_panel
 from triptych.recipes.demo_encoder_report import picture_word
-from triptych.recipes.demo_report import two_senses, write_demo_report
+from triptych.recipes.demo_generator import GeneratorDemo, generator_panel
+from triptych.recipes.demo_report import DemoPanels, two_senses, write_demo_report
 
 
 def run_demo(out: Path, *, quick: bool = False, seed: int = 1, device: str = "cpu") -> None:
     """Everything the demo does, into the folder `out`; what it found goes to standard output."""
-    _say(f"1/3  A translator: writing storybook, training and translating in {out} …")
+    _say(f"1/4  A translator: writing storybook, training and translating in {out} …")
     translation = translation_panel(out, demo.QUICK if quick else demo.FULL, seed, device)
     print(translation_summary(translation), flush=True)
-    _say("2/3  An encoder: reading stories, filling in, comparing …")
+    _say("2/4  An encoder: reading stories, filling in, comparing …")
     size = demo_encoder.QUICK if quick else demo_encoder.FULL
     encoder = encoder_panel(out, size, seed, device)
     print(encoder_summary(encoder), flush=True)
-    _say("3/3  Drawing …")
-    following = {**translation_commands(translation, out), **encoder_commands(encoder, out)}
-    write_demo_report(translation, encoder, out / "report.html", following)
-    found = {"translation": translation.to_json(), "encoder": encoder.to_json()}
+    _say("3/4  A generator: reading the same stories, scoring, going on …")
+    length = demo_generator.QUICK if quick else demo_generator.FULL
+    generator = generator_panel(out, encoder.split, length, seed, device)
+    print(generator_summary(generator), flush=True)
+    _say("4/4  Drawing …")
+    finish(DemoPanels(translation, encoder, generator), out)
+
+
+def finish(panels: DemoPanels, out: Path) -> None:
+    """The report, `results.json`, and what to try next."""
+    following = {
+        **translation_commands(panels.translation, out),
+        **encoder_commands(panels.encoder, out),
+        **generator_commands(panels.generator),
+    }
+    write_demo_report(panels, out / "report.html", following)
+    found = {name: panel.to_json() for name, panel in vars(panels).items()}
     write_file(out / "results.json", json.dumps(found, indent=1) + "\n")
     print(f"\nThe report: {out / 'report.html'}\n\nTry next:")
     for purpose, command in following.items():
@@ -79,6 +93,25 @@ def encoder_summary(panel: EncoderDemo) -> str:
     return "\n".join(lines)
 
 
+def generator_summary(panel: GeneratorDemo) -> str:
+    """A story that it went on with, and its loss beside the least possible."""
+    score, story = panel.score, panel.continued[0]
+    own = f"{score.nats / score.n:.2f} nats a story; the grammar's own: {score.limit / score.n:.2f}"
+    lines = [
+        "",
+        "Decoder only: go on with a story",
+        "",
+        f"  {story.given}",
+        f"  → {story.told}",
+        "",
+        f"  {score.ratio:.3f} times the least loss possible on {score.n} held-out stories",
+        f"    ({own}; a 5-gram model: {score.five_gram_ratio:.3f} times)",
+        f"  {panel.share_of_stories:.1%} of {len(panel.continued)} stories it drew are grammatical",
+        f"  trained in {panel.seconds:.0f} s",
+    ]
+    return "\n".join(lines)
+
+
 def translation_commands(panel: TranslationDemo, out: Path) -> dict[str, str]:
     """What a curious person would do now with the translator, ready to copy."""
     model, data = shlex.quote(str(panel.model)), shlex.quote(str(out / "data"))
@@ -103,6 +136,15 @@ def encoder_commands(panel: EncoderDemo, out: Path) -> dict[str, str]:
         "find the sentences nearest to one": f"triptych search {model} --corpus {texts} "
         f"--query {shlex.quote(uses[0])}",
         "compare two sentences": f"triptych similarity {model} {pair}",
+    }
+
+
+def generator_commands(panel: GeneratorDemo) -> dict[str, str]:
+    """The same with the generator: another end, ten of them, a cut of the vocabulary."""
+    model, given = shlex.quote(str(panel.model)), shlex.quote(panel.continued[0].given)
+    return {
+        "tell another end of a story": f"triptych generate {model} --prompt {given} --seed 2",
+        "tell the likeliest end": f"triptych generate {model} --prompt {given} --temperature 0",
     }
 
 
