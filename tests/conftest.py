@@ -37,6 +37,10 @@ class ByteTokenizer:
 
     vocab_size, eos_id = 257, 256
 
+    @property
+    def token_bytes(self) -> list[bytes]:
+        return [*(bytes([i]) for i in range(256)), b"<end>"]
+
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         assert not isinstance(texts, str)
         return [list(text.encode()) for text in texts]

@@ -90,7 +90,10 @@ OPTIONS = {
     "translate": (
         f"MODEL --input --n-best --alignments --json --verify --quiet {SEARCH} {MACHINE}"
     ),
-    "score": f"MODEL --source --target --length-penalty --alpha --json --quiet {MACHINE}",
+    "score": (
+        "MODEL --source --target --input --length-penalty --alpha --on-too-long --json --quiet "
+        f"{MACHINE}"
+    ),
     "generate": f"MODEL --prompt --input --json --quiet {DRAWING} {MACHINE}",
     "fill": f"MODEL TEXT --top-k --candidates --json {MACHINE}",
     "embed": f"MODEL --input --out --quiet {EMBEDDING} {MACHINE}",
@@ -102,6 +105,17 @@ OPTIONS = {
     ),
     "evaluate classification": f"MODEL --data --json {COLUMNS} {MACHINE}",
     "evaluate sts": f"MODEL --data --json {COLUMNS} {MACHINE}",
+    "evaluate perplexity": (
+        "MODEL --data --documents --text-field --detokenizer --ends --json --quiet "
+        f"--batch-tokens --stride {MACHINE}"
+    ),
+    "evaluate lambada": (
+        f"MODEL --data --detokenizer --json --quiet --batch-tokens --on-too-long {MACHINE}"
+    ),
+    "evaluate blimp": f"MODEL --data --json --quiet --batch-tokens --on-too-long {MACHINE}",
+    "evaluate zero-shot": (
+        f"MODEL --data --on-too-long --json --quiet --batch-tokens --stride {MACHINE}"
+    ),
     "finetune classification": finetuning("--max-seq-len --batch-size", COLUMNS),
     "finetune regression": finetuning("--max-seq-len --batch-size", COLUMNS),
     "finetune tagging": finetuning("--max-seq-len --batch-size", "--word-column --tag-column"),
@@ -315,7 +329,7 @@ BAD = [
     ("translate no --input s.txt", 3, "no model folder at no"),
     ("translate nomodel --input s.txt", 3, "no config.json"),
     ("score model --source s.txt --target short.txt", 3, "s.txt has 18 lines but short.txt has 1"),
-    ("score model --source s.txt", 2, "needs --target"),
+    ("score model --source s.txt", 2, "needs either --source and --target"),
     ("evaluate translation model", 2, "--data"),
     ("evaluate translation model --data one.tsv", 3, "one.tsv:1: one column"),
     ("evaluate translation model --source s.txt --target empty.txt", 3, "empty.txt is empty"),

@@ -8,6 +8,7 @@ from triptych.config import Range
 if TYPE_CHECKING:
     from triptych.recipes.embed_file import EmbedSettings
     from triptych.recipes.generate_options import GenerateOptions
+    from triptych.recipes.generator import Generator
     from triptych.recipes.translate_options import TranslateOptions
 
 
@@ -117,3 +118,38 @@ class Drawing:
         """`options` with what was given in their place. Raises UsageError."""
         given = {name: value for name, value in vars(self).items() if value is not None}
         return replace(options, **given)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batches:
+    """Batches."""
+
+    batch_tokens: Annotated[int | None, Range(1)] = None
+    """Padded tokens of a batch: speed and memory only; by the device if not given."""
+
+    def load(self, model: str, machine: Machine) -> "Generator":
+        """The generator, on its device, with batches of this size."""
+        from triptych.recipes.load import load_generator
+
+        generator = load_generator(model, device=machine.choose())
+        if self.batch_tokens is not None:
+            generator.batch_tokens = self.batch_tokens
+        return generator
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading(Batches):
+    """Reading."""
+
+    stride: Annotated[int | None, Range(1)] = None
+    """Tokens by which the window slides, from 1 to the context, which puts windows side by side;
+    half of the context if not given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judging(Batches):
+    """Reading."""
+
+    on_too_long: Literal["refuse", "window"] = "refuse"
+    """A text longer than the model's context: refuse it by its line, or let its beginning go out
+    of sight, which is said."""

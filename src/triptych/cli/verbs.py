@@ -30,7 +30,7 @@ VERBS: dict[tuple[str, ...], Verb] = {
         "finetune_qa", "Teach an encoder to find answers in a context, with several seeds."
     ),
     ("translate",): Verb("translate", "Translate text: one line out for each line in."),
-    ("score",): Verb("score", "The log-probability a model gives to given translations."),
+    ("score",): Verb("score", "The log-probability a model gives to given translations, or texts."),
     ("generate",): Verb("generate", "Go on with a text, or with each line of a file."),
     ("fill",): Verb("fill", "What may stand at each [MASK] of a text."),
     ("embed",): Verb("embed", "One vector a line of text, as a NumPy file."),
@@ -44,6 +44,18 @@ VERBS: dict[tuple[str, ...], Verb] = {
     ),
     ("evaluate", "sts"): Verb(
         "evaluate_sts", "How well values, or cosines, follow those of people."
+    ),
+    ("evaluate", "perplexity"): Verb(
+        "evaluate_perplexity", "Perplexity by token and by word, and bits per byte, of a generator."
+    ),
+    ("evaluate", "lambada"): Verb(
+        "evaluate_lambada", "How often a generator guesses the last word of a passage."
+    ),
+    ("evaluate", "blimp"): Verb(
+        "evaluate_blimp", "How often a generator finds the grammatical sentence likelier."
+    ),
+    ("evaluate", "zero-shot"): Verb(
+        "evaluate_zero_shot", "GPT-2's published figures, and those of a generator beside them."
     ),
     ("tokenizer", "train"): Verb(
         "tokenizer_train", "Learn a vocabulary from text: a joint BPE, or WordPiece."

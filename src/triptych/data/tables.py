@@ -38,7 +38,7 @@ def read_rows(path: str) -> list[Row]:
         raise UsageError("a table is read from a file, not from '-'; save it first")
     rows = list(_rows(path))
     if not rows:
-        raise DataError(f"{path} is empty; give a table with a text and a label in each row")
+        raise DataError(f"{path} is empty; give a table with a row a line")
     first = rows[0]
     for row in rows:
         if len(row.cells) != len(first.cells):

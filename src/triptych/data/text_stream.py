@@ -218,7 +218,11 @@ def _whole_file(name: str) -> Iterator[TextPart]:
             n_line_bytes = len(text[begin:].encode()) + (0 if begin else n_line_bytes)
 
 
-def _json_lines(name: str, text_field: str) -> Iterator[TextPart]:
+def read_json_lines(name: str, text_field: str = "text") -> Iterator[tuple[str, str]]:
+    """The text of each line's JSON object, and where it stands, `file:line`; blank lines are none.
+
+    Raises DataError for a line that is not JSON, or has no text under that name.
+    """
     for number, line in enumerate(read_lines(name), 1):
         if not line.strip():
             continue
@@ -229,7 +233,12 @@ def _json_lines(name: str, text_field: str) -> Iterator[TextPart]:
                 f"{name}:{number}: the line is not JSON ({error}); write one object a line, or "
                 f"give the file another ending if it is plain text"
             ) from None
-        yield TextPart(_text_of(content, text_field, f"{name}:{number}"), True)
+        place = f"{name}:{number}"
+        yield _text_of(content, text_field, place), place
+
+
+def _json_lines(name: str, text_field: str) -> Iterator[TextPart]:
+    return (TextPart(text, True) for text, _ in read_json_lines(name, text_field))
 
 
 def _hub_column(name: str) -> Iterator[TextPart]:

@@ -43,6 +43,33 @@ def forced_log_probs(
     return result
 
 
+@torch.inference_mode()
+def forced_is_likeliest(
+    hidden: Tensor,
+    logits: Callable[[Tensor], Tensor],
+    target_out: Tensor,
+    outside_ids: Sequence[int] = (),
+) -> Tensor:
+    """Whether each target token is the one greedy decoding would take: [B, T] bool.
+
+    As `forced_log_probs`; False where ignored. Equal logits go to the lower id. A target among
+    `outside_ids`, which nothing may be, is never the likeliest.
+    """
+    real = target_out != IGNORE
+    states, targets = hidden[real], target_out[real]  # [N, E], [N]
+    found = torch.zeros(len(targets), dtype=torch.bool, device=hidden.device)
+    barred = torch.tensor(list(outside_ids), dtype=torch.long, device=hidden.device)
+    for start in range(0, len(targets), CHUNK):
+        part = slice(start, start + CHUNK)
+        scores = logits(states[part])
+        scores[:, barred] = -torch.inf
+        found[part] = scores.argmax(dim=-1) == targets[part]  # of equal ones, argmax is the first
+    found &= ~torch.isin(targets, barred)
+    result = torch.zeros(target_out.shape, dtype=torch.bool, device=hidden.device)
+    result[real] = found
+    return result
+
+
 def as_hypotheses(
     log_probs: Tensor,
     targets: Sequence[Sequence[int]],

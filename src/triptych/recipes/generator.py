@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import cast
 
@@ -13,22 +14,32 @@ from triptych.decoding.generate import Bounds, Drawn, Generation, Request, gener
 from triptych.decoding.text_stream import TextStream
 from triptych.errors import UsageError
 from triptych.recipes.completion import Completion, TextScore
-from triptych.recipes.generate_options import GenerateOptions, changed, generation_options
+from triptych.recipes.generate_options import (
+    GenerateOptions,
+    OnTooLong,
+    changed,
+    generation_options,
+)
 from triptych.recipes.generator_parts import (
     GeneratorModule,
     Ids,
     TextTokenizer,
     best_completion,
     check_prompt,
+    encode_at,
     in_batches,
     in_order_of_wording,
     requests_for,
 )
-from triptych.recipes.score_texts import score_ids
+from triptych.recipes.score_texts import Reader, score_ids
 from triptych.recipes.translator import evaluating
 
 BATCH_TOKENS = {"cpu": 4096, "cuda": 32_768}
 """Tokens of a batch, prompts and what may follow them: speed and memory only."""
+
+
+def _text_number(number: int) -> str:
+    return f"text {number + 1}"
 
 
 class Generator:
@@ -144,32 +155,45 @@ class Generator:
         if chosen.best_of > 1:
             raise UsageError(f"best_of is {chosen.best_of}; a text that is streamed is drawn once")
         (ids,) = self.tokenizer.encode([prompt])
-        check_prompt(ids, self._bounds(chosen), chosen, "the prompt")
+        check_prompt(ids, self.bounds(chosen), chosen, "the prompt")
         (request,) = requests_for(ids, chosen, 0)
         return self._pieces(request, chosen)
 
     def score(
-        self, texts: Sequence[str], *, prompts: Sequence[str] | None = None
+        self,
+        texts: Sequence[str],
+        *,
+        prompts: Sequence[str] | None = None,
+        on_too_long: OnTooLong | None = None,
+        place: Callable[[int], str] = _text_number,
     ) -> list[TextScore]:
         """The log-probability of each text and of each of its tokens, in order.
 
         A text follows its prompt, or the end-of-text token, which begins a text; its own end is
-        not scored, and a text without tokens scores 0. Raises DataError for a text that is longer
-        than the context with its prompt, UsageError for another number of prompts.
+        not scored, and a text without tokens scores 0. A text that is longer than the context with
+        its prompt raises DataError, or goes through in windows (`on_too_long`), each token seen
+        from half of the context at least. `place` is what errors call the n-th text, from 0.
+        Raises UsageError for another number of prompts.
         """
         if isinstance(texts, str):
             raise UsageError("score takes a list of texts, not one text; write [text]")
         if prompts is not None and len(prompts) != len(texts):
             raise UsageError(f"{len(prompts)} prompts for {len(texts)} texts; give one for each")
-        before = self.tokenizer.encode(prompts if prompts is not None else [""] * len(texts))
-        pairs = list(zip(before, self.tokenizer.encode(texts), strict=True))
-        bounds = self._bounds(self.options)
-        with evaluating(cast(nn.Module, self.module)):
-            found = score_ids(self.module, pairs, bounds, self.batch_tokens, self.device)
+        before = encode_at(self.tokenizer, [""] * len(texts) if prompts is None else prompts, place)
+        ids = encode_at(self.tokenizer, texts, place)
+        bounds = self.bounds(changed(self.options, {"on_too_long": on_too_long}))
+        with self.reading() as reader:
+            found = score_ids(reader, list(zip(before, ids, strict=True)), bounds, place)
         return [
-            TextScore(sum(values), tuple(self.tokenizer.tokens(ids)), tuple(values), tuple(ids))
-            for (_, ids), values in zip(pairs, found, strict=True)
+            TextScore(sum(values), tuple(self.tokenizer.tokens(each)), tuple(values), tuple(each))
+            for each, values in zip(ids, found, strict=True)
         ]
+
+    @contextmanager
+    def reading(self) -> Iterator[Reader]:
+        """The model in evaluation mode, for what reads texts that are already there."""
+        with evaluating(cast(nn.Module, self.module)):
+            yield Reader(self.module, self.tokenizer.vocab_size, self.batch_tokens, self.device)
 
     def _options(
         self,
@@ -200,7 +224,7 @@ class Generator:
     ) -> list[Completion]:
         """`alike` counts the prompts that came before, in other calls for the same input."""
         for number, ids in enumerate(prompts):
-            check_prompt(ids, self._bounds(options), options, place(number))
+            check_prompt(ids, self.bounds(options), options, place(number))
         requests = [
             requests_for(ids, options, nth)
             for ids, nth in zip(prompts, in_order_of_wording(prompts, alike), strict=True)
@@ -227,7 +251,7 @@ class Generator:
             self.module,
             requests,
             options.sampling(),
-            self._bounds(options),
+            self.bounds(options),
             watch=watch,
             device=self.device,
         )
@@ -246,7 +270,7 @@ class Generator:
 
     def _pieces(self, request: Request, options: GenerateOptions) -> Iterator[str]:
         text = TextStream(self.tokenizer.decode_bytes, options.stop)
-        bounds = self._bounds(options)
+        bounds = self.bounds(options)
         generation = Generation(self.module, [request], options.sampling(), bounds, self.device)
         with evaluating(cast(nn.Module, self.module)):
             while generation.going:
@@ -258,7 +282,8 @@ class Generator:
         if rest := text.finish():
             yield rest
 
-    def _bounds(self, options: GenerateOptions) -> Bounds:
+    def bounds(self, options: GenerateOptions) -> Bounds:
+        """What ids and lengths there may be."""
         return Bounds(
             eos_id=self.tokenizer.eos_id,
             vocab_size=self.tokenizer.vocab_size,

@@ -1,7 +1,7 @@
 """What a `Generator` is made of, and how its prompts become requests."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -51,6 +51,10 @@ class TextTokenizer(Protocol):
     def vocab_size(self) -> int: ...
     @property
     def eos_id(self) -> int: ...
+    @property
+    def token_bytes(self) -> list[bytes]:
+        """What each entry stands for [V]."""
+        ...
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text; nothing is added."""
@@ -93,6 +97,21 @@ def check_prompt(ids: Ids, bounds: Bounds, options: GenerateOptions, place: str)
             "texts goes out of its sight",
             key="generation beyond the context",
         )
+
+
+def encode_at(
+    tokenizer: TextTokenizer, texts: Sequence[str], place: Callable[[int], str]
+) -> list[list[int]]:
+    """Ids of each text. A text that the tokenizer refuses raises its DataError with the place."""
+    try:
+        return tokenizer.encode(texts)
+    except DataError:
+        for number, text in enumerate(texts):
+            try:
+                tokenizer.encode([text])
+            except DataError as error:
+                raise DataError(f"{place(number)}: {error}") from error
+        raise
 
 
 def requests_for(ids: Ids, options: GenerateOptions, nth: int) -> list[Request]:
