@@ -8,7 +8,6 @@ from typing import Any
 from triptych.data.storybook import Story, StorySplit, tokenize
 from triptych.data.storybook.ngrams import KneserNey
 from triptych.data.storybook.recognition import story_log_prob
-from triptych.decoding.generate import Bounds
 from triptych.errors import DataError
 from triptych.recipes.generate_options import GenerateOptions
 from triptych.recipes.generator import Generator
@@ -77,11 +76,11 @@ def story_nats(
     generator: Generator, stories: Sequence[Story]
 ) -> tuple[list[list[int]], list[float]]:
     """The ids of each story with its end token, and −log p of all of them together."""
-    tokenizer, module = generator.tokenizer, generator.module
+    tokenizer = generator.tokenizer
     ids = [[*found, tokenizer.eos_id] for found in tokenizer.encode([s.text for s in stories])]
-    bounds = Bounds(tokenizer.eos_id, tokenizer.vocab_size, module.config.max_seq_len)
-    pairs = [((), story) for story in ids]
-    found = score_ids(module, pairs, bounds, generator.batch_tokens, generator.device)
+    bounds = generator.bounds(GenerateOptions())
+    with generator.reading() as reader:
+        found = score_ids(reader, [((), story) for story in ids], bounds, "story {}".format)
     return ids, [-math.fsum(values) for values in found]
 
 
