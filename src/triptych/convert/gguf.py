@@ -9,6 +9,7 @@ Biases, norms and positions stay float32, as llama.cpp's own converter leaves th
 width, F feed-forward width, V vocabulary.
 """
 
+import errno
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +60,7 @@ def write_gguf(path: Path, model: Gpt, tokenizer: object, *, kind: str, place: s
     else lies and where `gguf` is not installed; ModelFileError for what llama.cpp does not have:
     another tokenizer than GPT-2's kind, another activation, values too large for half precision.
     """
-    check_kind(kind)
-    check_place(path)
+    check_request(path, kind)
     checked = _check_tokenizer(tokenizer, place)
     if model.config.activation != "gelu_tanh":
         raise ModelFileError(
@@ -84,6 +84,10 @@ def write_gguf(path: Path, model: Gpt, tokenizer: object, *, kind: str, place: s
             writer.write_ti_data_to_file()
             for stored in table:  # one at a time: a joined or cut copy is never kept
                 writer.write_tensor_data(gguf.quantize(_array(stored, state), stored.type))
+        except OSError as error:
+            if error.errno is None:  # numpy's, of which a part was written
+                raise OSError(errno.ENOSPC, str(error)) from error
+            raise
         finally:
             writer.close()
 
@@ -91,14 +95,14 @@ def write_gguf(path: Path, model: Gpt, tokenizer: object, *, kind: str, place: s
     return path.stat().st_size
 
 
-def check_kind(kind: str) -> None:
-    """Raises UsageError for a type that is not written."""
+def check_request(path: Path, kind: str) -> None:
+    """Raises UsageError, before a model is read, for a type that is not written, where `gguf` is
+    not installed, and where the file cannot be put without losing something else."""
     if kind not in TYPES:
-        raise UsageError(f"the GGUF type {kind!r} is not written here; choose {_one_of(TYPES)}")
-
-
-def check_place(path: Path) -> None:
-    """Raises UsageError where a file cannot be put without losing something else."""
+        raise UsageError(
+            f"the GGUF type {kind!r} is not written here; choose one of {', '.join(TYPES)}"
+        )
+    _library()
     if path.is_dir():
         raise UsageError(
             f"{path} is a folder; a GGUF is one file: name it, such as {path / 'model.gguf'}"
@@ -119,10 +123,6 @@ def _library() -> Any:
             "--to gguf needs the gguf package: pip install 'triptych[gguf]'"
         ) from error
     return gguf
-
-
-def _one_of(names: tuple[str, ...]) -> str:
-    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def _check_tokenizer(tokenizer: object, place: str) -> ByteBpe:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from triptych import checkpoint
-from triptych.convert.gguf import check_kind, check_place, write_gguf
+from triptych.convert.gguf import check_request, write_gguf
 from triptych.convert.gpt2_config import MODEL_TYPE
 from triptych.convert.sentence_transformers import read_pooling, write_pooling
 from triptych.errors import ModelFileError, UsageError
@@ -58,8 +58,7 @@ def convert_to_gguf(source: Path | str, out: Path, kind: str = "f16") -> tuple[i
     size as people read it. Raises UsageError or ModelFileError as `write_gguf` does, and for models
     of other families.
     """
-    check_kind(kind)
-    check_place(out)
+    check_request(out, kind)
     found = find_model(source)
     family = checkpoint.read_config(found)["model_type"]
     if family != MODEL_TYPE:

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, pre_tokenizers
 from torch import Tensor
 
 from triptych.convert.gguf import TYPES, write_gguf
-from triptych.errors import MachineError, ModelFileError, UsageError
+from triptych.errors import DiskFullError, MachineError, ModelFileError, UsageError
 from triptych.models.gpt import Gpt, GptConfig
 from triptych.tokenizers.byte_bpe import ByteBpe
 from triptych.tokenizers.byte_bpe_files import SpecialNames
@@ -217,7 +217,7 @@ def test_rows_that_q8_0_cannot_cut(refused: Refused, width: str) -> None:
 
 
 def test_unknown_type(refused: Refused) -> None:
-    refused(UsageError, r"'q4_k' is not .* f32, f16 or q8_0", kind="q4_k")
+    refused(UsageError, r"'q4_k' is not .* one of f32, f16, q8_0", kind="q4_k")
 
 
 def test_another_activation(refused: Refused) -> None:
@@ -274,8 +274,21 @@ def test_without_the_library(refused: Refused, monkeypatch: pytest.MonkeyPatch) 
 # -- whole or not at all ------------------------------------------------------------------------
 
 
-@pytest.fixture
-def failing(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+@pytest.mark.parametrize(
+    ("failure", "error", "match"),
+    [
+        (OSError(5, "Input/output error"), MachineError, r"out\.gguf: Input/output error"),
+        (
+            OSError("64 requested and 3 written"),
+            DiskFullError,
+            r"no room for .*out\.gguf: it needs",
+        ),
+    ],
+)
+def test_a_failure_leaves_what_was_there(
+    refused: Refused, failure: OSError, error: type[Exception], match: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     """The disk gives up at the tenth tensor."""
     seen: list[int] = []
     whole = gguf.GGUFWriter.write_tensor_data
@@ -283,23 +296,14 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     def write(self: Any, array: np.ndarray, *rest: Any) -> None:
         seen.append(array.nbytes)
         if len(seen) == 10:
-            raise OSError(5, "Input/output error")
+            raise failure
         whole(self, array, *rest)
 
     monkeypatch.setattr(gguf.GGUFWriter, "write_tensor_data", write)
-    return seen
-
-
-def test_a_failure_leaves_what_was_there(
-    tmp_path: Path, model: Gpt, tokenizer: ByteBpe, failing: list[int]
-) -> None:
-    path = tmp_path / "a.gguf"
-    path.write_bytes(b"GGUF before")
-    with pytest.raises(MachineError, match=r"a\.gguf: Input/output error"):
-        write_gguf(path, model, tokenizer, kind="f16", place="m")
-    assert len(failing) == 10
-    assert path.read_bytes() == b"GGUF before"
-    assert list(tmp_path.iterdir()) == [path]
+    refused.path.write_bytes(b"GGUF before")
+    refused(error, match, kind="f16")
+    assert len(seen) == 10
+    assert refused.path.read_bytes() == b"GGUF before"
 
 
 def test_the_same_model_gives_the_same_file(tmp_path: Path, model: Gpt, tokenizer: ByteBpe) -> None:
