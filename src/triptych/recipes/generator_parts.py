@@ -1,7 +1,7 @@
 """What a `Generator` is made of, and how its prompts become requests."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -61,6 +61,22 @@ class TextTokenizer(Protocol):
         ...
 
     def tokens(self, token_ids: Ids) -> list[str]: ...
+
+
+def encode_at(
+    tokenizer: TextTokenizer, texts: Sequence[str], place: Callable[[int], str]
+) -> list[list[int]]:
+    """Token ids of each text. Raises DataError, with its place, for one that has none: a
+    vocabulary of characters may lack one."""
+    try:
+        return tokenizer.encode(texts)
+    except DataError:
+        for number, text in enumerate(texts):
+            try:
+                tokenizer.encode([text])
+            except DataError as error:
+                raise DataError(f"{place(number)}: {error}") from error
+        raise
 
 
 def check_prompt(ids: Ids, bounds: Bounds, options: GenerateOptions, place: str) -> None:
