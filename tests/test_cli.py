@@ -124,7 +124,7 @@ OPTIONS = {
         "--text --out --kind --vocab-size --min-frequency --max-alphabet --lowercase"
     ),
     "tokenizer show": "TOKENIZER TEXT --json",
-    "convert": "SRC DST --to",
+    "convert": "SRC DST --to --type",
 }
 
 
@@ -345,7 +345,11 @@ BAD = [
     ("tokenizer train --text s.txt --kind byte-bpe --lowercase --out tok", 2, "lower case"),
     ("tokenizer train --text empty.txt --kind byte-bpe --out tok", 3, "there is no text in it"),
     ("tokenizer show nomodel hello", 3, "nomodel holds no tokenizer"),
-    ("convert model out --to gguf", 2, "decoder-only"),
+    ("convert model out.gguf --to gguf", 3, "decoder-only"),
+    ("convert model out.gguf --to gguf --type q4_0", 2, "one of 'f32', 'f16', 'q8_0'"),
+    ("convert model nomodel --to gguf", 2, "nomodel/model.gguf"),
+    ("convert model s.txt --to gguf", 2, "s.txt is there and is no GGUF file"),
+    ("convert model out --to huggingface --type f16", 2, "--type f16 is for --to gguf"),
     ("convert model out --to onnx", 2, "one of 'huggingface', 'gguf'"),
     ("convert model model --to huggingface", 2, "model is the model itself"),
     (f"{TRAIN} --source no.txt --target t.txt", 3, "there is no file no.txt"),

@@ -339,6 +339,8 @@ def test_a_pickle_is_refused_with_the_remedy(folder):
         load_folder(folder)
     with pytest.raises(ModelFileError, match=r"pytorch_model.bin is a pickle"):
         load_folder(folder / "pytorch_model.bin")
+    with pytest.raises(ModelFileError, match=r"config.json is a file, but a model is a folder"):
+        load_folder(folder / "config.json")
 
 
 def test_a_panic_of_the_tokenizers_library_is_a_damaged_file(folder, monkeypatch):

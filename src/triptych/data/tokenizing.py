@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from triptych.data.shard_files import Ids, flat_ids
 from triptych.data.text_parts import TextPart
-from triptych.errors import MachineError, UsageError
+from triptych.errors import DataError, MachineError, UsageError
 from triptych.tokenizers.base import GeneratorTokenizer
 from triptych.tokenizers.loading import load_generator_tokenizer
 
@@ -30,6 +30,8 @@ CHUNK_CHARACTERS = 1 << 20
 """Tokenised at once: enough for every core, some tens of megabytes."""
 CHUNK_PARTS = 8192
 """A chunk ends early where its texts are short."""
+BEGINNING = 60
+"""Characters of a document that name it."""
 WAITING = 3
 """Chunks that are given to each process ahead of what is written."""
 
@@ -85,13 +87,27 @@ def _chunks(parts: Iterable[TextPart]) -> Iterator[list[TextPart]]:
 
 
 def _encode(chunk: list[TextPart], tokenizer: TextTokenizer) -> Encoded:
-    token_ids = tokenizer.encode([part.text for part in chunk])
+    try:
+        token_ids = tokenizer.encode([part.text for part in chunk])
+    except DataError:
+        _name_document(chunk, tokenizer)
+        raise
     return Encoded(
         ids=flat_ids(token_ids, tokenizer.vocab_size),
         lengths=np.array([len(ids) for ids in token_ids], dtype=np.int64),
         is_last=np.array([part.ends for part in chunk]),
         n_bytes=sum(len(part.text.encode(errors="surrogatepass")) for part in chunk),
     )
+
+
+def _name_document(chunk: list[TextPart], tokenizer: TextTokenizer) -> None:
+    """Raise DataError for the first text that has no ids, by its beginning."""
+    for text, _ in chunk:
+        try:
+            tokenizer.encode([text])
+        except DataError as error:
+            more = "…" if len(text) > BEGINNING else ""
+            raise DataError(f"in the text {text[:BEGINNING] + more!r}: {error}") from error
 
 
 def _in_processes(

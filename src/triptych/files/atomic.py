@@ -64,16 +64,39 @@ def write_file(path: Path | str, content: bytes | str) -> None:
 
     Raises DiskFullError or MachineError; then what was there is still there.
     """
-    path = Path(os.path.abspath(path))
     data = content.encode() if isinstance(content, str) else content
-    with told_plainly(path, len(data)):
+    _replace_file(Path(path), lambda new: _write_new(new, data), len(data))
+
+
+def fill_file(path: Path | str, fill: Callable[[Path], None], *, needs: int) -> None:
+    """As `write_file`, for a large file, which `fill(new_path)` writes.
+
+    `needs`, in bytes, is checked against the free space before anything is written; what a
+    killed writer of this file left is deleted.
+    """
+    path = Path(os.path.abspath(path))
+    with told_plainly(path, needs):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for left in _beside(path, "new"):
+            if not _alive(left):
+                left.unlink(missing_ok=True)
+        _check_room(path, needs)
+    _replace_file(path, fill, needs)
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+
+
+def _replace_file(path: Path, fill: Callable[[Path], None], needs: int) -> None:
+    path = Path(os.path.abspath(path))
+    with told_plainly(path, needs):
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_name(f".{path.name}.new-{os.getpid()}-{secrets.token_hex(4)}")
         try:
-            with new.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            fill(new)
+            sync(new)
             os.replace(new, path)
         except BaseException:
             new.unlink(missing_ok=True)

@@ -86,8 +86,10 @@ def own_files(folder: Path) -> set[str]:
 
 def check_links(folder: Path) -> None:
     """Refuse links that lead out of the folder. A Hub cache's links to its own blobs pass."""
+    if folder.is_file():
+        raise ModelFileError(f"{folder} is a file, but a model is a folder; name the folder")
     if not folder.is_dir():
-        raise ModelFileError(f"there is no model folder at {folder}")
+        raise ModelFileError(f"there is no model folder at {folder}; check its name")
     root = folder.resolve()
     if root.parent.name == "snapshots" and (root.parent.parent / "blobs").is_dir():
         root = root.parent.parent

@@ -28,8 +28,8 @@ def refuse_pickle(folder: Path) -> None:
     raise ModelFileError(
         f"{pickles[0]} is a pickle, which can run code when it is opened, and is not read here; "
         "if you trust it, convert it once where transformers is installed: python -c "
-        f"\"from transformers import AutoModelForSeq2SeqLM as M; M.from_pretrained('{home}')"
-        f".save_pretrained('{home}', safe_serialization=True)\""
+        f"\"import transformers as t; d = '{home}'; c = t.AutoConfig.from_pretrained(d); "
+        'getattr(t, c.architectures[0]).from_pretrained(d).save_pretrained(d)"'
     )
 
 

@@ -3,8 +3,12 @@
 from pathlib import Path
 
 from triptych import checkpoint
+from triptych.convert.gguf import check_request, write_gguf
+from triptych.convert.gpt2_config import MODEL_TYPE
 from triptych.convert.sentence_transformers import read_pooling, write_pooling
-from triptych.errors import UsageError
+from triptych.errors import ModelFileError, UsageError
+from triptych.files.sizes import human_bytes
+from triptych.models.gpt import Gpt
 from triptych.models.heads import BertWithHeads
 from triptych.recipes.load import find_model
 
@@ -45,3 +49,25 @@ def convert_to_huggingface(source: Path | str, out: Path) -> int:
 def written_class(folder: Path) -> str:
     """The class of transformers that a folder written here is for."""
     return str(checkpoint.read_config(folder)["architectures"][0])
+
+
+def convert_to_gguf(source: Path | str, out: Path, kind: str = "f16") -> tuple[int, str]:
+    """Write a decoder-only model and its tokenizer into one file, as llama.cpp reads them.
+
+    `kind`: how matrices are stored, f32, f16 or q8_0. Returns the number of parameters and the
+    size as people read it. Raises UsageError or ModelFileError as `write_gguf` does, and for models
+    of other families.
+    """
+    check_request(out, kind)
+    found = find_model(source)
+    family = checkpoint.read_config(found)["model_type"]
+    if family != MODEL_TYPE:
+        raise ModelFileError(
+            f"{source} is a model of type {family!r}, but --to gguf is for decoder-only models "
+            f"({MODEL_TYPE!r}); give --to huggingface"
+        )
+    folder = checkpoint.load_folder(found)
+    model = folder.model
+    assert isinstance(model, Gpt)
+    n_bytes = write_gguf(out, model, folder.tokenizer, kind=kind, place=str(source))
+    return sum(p.numel() for p in model.parameters()), human_bytes(n_bytes)

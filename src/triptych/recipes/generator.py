@@ -99,7 +99,8 @@ class Generator:
         chosen = self._options(options, max_new_tokens, temperature, top_k, top_p, stop, seed)
         if isinstance(prompts, str):
             raise UsageError("generate takes a list of prompts, not one text; write [text]")
-        return self._complete(self.tokenizer.encode(prompts), chosen, _prompt_number, Counter())
+        ids = encode_at(self.tokenizer, prompts, _prompt_number)
+        return self._complete(ids, chosen, _prompt_number, Counter())
 
     def generate_from_ids(
         self, prompts: Sequence[Ids], *, options: GenerateOptions | None = None
@@ -126,10 +127,8 @@ class Generator:
         done, rest = 0, iter(lines)
         while some := list(islice(rest, at_once)):
             filled = {n: line for n, line in enumerate(some) if line.strip()}
-            ids, place = (
-                self.tokenizer.encode(list(filled.values())),
-                _places(name, done, list(filled)),
-            )
+            place = _places(name, done, list(filled))
+            ids = encode_at(self.tokenizer, list(filled.values()), place)
             found = dict(zip(filled, self._complete(ids, chosen, place, alike), strict=True))
             yield from (found.get(n) or Completion.empty() for n in range(len(some)))
             done += len(some)
@@ -154,7 +153,7 @@ class Generator:
         chosen = self._options(options, max_new_tokens, temperature, top_k, top_p, stop, seed)
         if chosen.best_of > 1:
             raise UsageError(f"best_of is {chosen.best_of}; a text that is streamed is drawn once")
-        (ids,) = self.tokenizer.encode([prompt])
+        (ids,) = encode_at(self.tokenizer, [prompt], lambda _: "the prompt")
         check_prompt(ids, self.bounds(chosen), chosen, "the prompt")
         (request,) = requests_for(ids, chosen, 0)
         return self._pieces(request, chosen)

@@ -67,6 +67,22 @@ class TextTokenizer(Protocol):
     def tokens(self, token_ids: Ids) -> list[str]: ...
 
 
+def encode_at(
+    tokenizer: TextTokenizer, texts: Sequence[str], place: Callable[[int], str]
+) -> list[list[int]]:
+    """Token ids of each text. Raises DataError, with its place, for one that has none: a
+    vocabulary of characters may lack one."""
+    try:
+        return tokenizer.encode(texts)
+    except DataError:
+        for number, text in enumerate(texts):
+            try:
+                tokenizer.encode([text])
+            except DataError as error:
+                raise DataError(f"{place(number)}: {error}") from error
+        raise
+
+
 def check_prompt(ids: Ids, bounds: Bounds, options: GenerateOptions, place: str) -> None:
     """Raises DataError for a prompt that is empty, of ids that are not there, or too long.
 
@@ -97,21 +113,6 @@ def check_prompt(ids: Ids, bounds: Bounds, options: GenerateOptions, place: str)
             "texts goes out of its sight",
             key="generation beyond the context",
         )
-
-
-def encode_at(
-    tokenizer: TextTokenizer, texts: Sequence[str], place: Callable[[int], str]
-) -> list[list[int]]:
-    """Ids of each text. A text that the tokenizer refuses raises its DataError with the place."""
-    try:
-        return tokenizer.encode(texts)
-    except DataError:
-        for number, text in enumerate(texts):
-            try:
-                tokenizer.encode([text])
-            except DataError as error:
-                raise DataError(f"{place(number)}: {error}") from error
-        raise
 
 
 def requests_for(ids: Ids, options: GenerateOptions, nth: int) -> list[Request]:

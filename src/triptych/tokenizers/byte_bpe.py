@@ -24,8 +24,11 @@ from tokenizers import Tokenizer
 from triptych.tokenizers.base import check_texts, check_token_ids
 from triptych.tokenizers.byte_bpe_files import (
     BYTE_OF_LETTER,
+    Merge,
     SpecialNames,
+    cuts_as_gpt2,
     read_byte_bpe,
+    read_merges,
     write_byte_bpe,
 )
 from triptych.tokenizers.byte_bpe_training import train_byte_bpe
@@ -57,7 +60,7 @@ class ByteBpe:
         self.eos_id = self._id_of(self.names.eos)
         self.pad_id = self._id_of(self.names.pad or self.names.eos)
         added = tokenizer.get_added_tokens_decoder()
-        self._added_ids = frozenset(added)
+        self.added_ids = frozenset(added)
         self.special_ids = frozenset(i for i, token in added.items() if token.special)
 
     def _id_of(self, token: str) -> int:
@@ -117,7 +120,7 @@ class ByteBpe:
         """The bytes that each entry [V] stands for; of an added token, those of its name."""
         return [
             token.encode()
-            if token_id in self._added_ids
+            if token_id in self.added_ids
             else bytes(BYTE_OF_LETTER[letter] for letter in token)
             for token_id, token in enumerate(self._tokens)
         ]
@@ -141,6 +144,16 @@ class ByteBpe:
         Raises `DataError` for an id out of range.
         """
         return [self._tokens[i] for i in check_token_ids(token_ids, self.vocab_size)]
+
+    @cached_property
+    def merges(self) -> list[Merge]:
+        """The pairs that become one token, the earliest learned first."""
+        return read_merges(self._tokenizer)
+
+    @property
+    def cuts_as_gpt2(self) -> bool:
+        """Whether texts are cut by GPT-2's pattern, which other programs know by its name."""
+        return cuts_as_gpt2(self._tokenizer)
 
     def token_id(self, token: str) -> int | None:
         """The id of an entry of the vocabulary, or none."""

@@ -235,8 +235,19 @@ def _around(tokenizer: Tokenizer) -> dict[str, Any]:
     return dict(json.loads(empty.to_str()))
 
 
+def read_merges(tokenizer: Tokenizer) -> list[Merge]:
+    """The pairs of a tokenizer, the earliest learned first."""
+    merges = json.loads(tokenizer.to_str())["model"]["merges"]
+    return [(left, right) for left, right in merges]
+
+
+def cuts_as_gpt2(tokenizer: Tokenizer) -> bool:
+    """Whether a text is cut into words by GPT-2's pattern, and into tokens by merges alone."""
+    steps = _steps(_around(tokenizer))
+    return steps == [{**BYTE_LEVEL, "use_regex": True}] and not tokenizer.model.ignore_merges
+
+
 def _is_gpt2s(tokenizer: Tokenizer, names: SpecialNames) -> bool:
     """Whether transformers' class for GPT-2 cuts as this one: no more than one token is added."""
     added = [token.content for token in tokenizer.get_added_tokens_decoder().values()]
-    steps = _steps(_around(tokenizer))
-    return added == [names.eos] and steps == [{**BYTE_LEVEL, "use_regex": True}]
+    return added == [names.eos] and cuts_as_gpt2(tokenizer)

@@ -13,7 +13,13 @@ import pytest
 
 from triptych.errors import DiskFullError, MachineError, ModelFileError, UsageError
 from triptych.files import atomic
-from triptych.files.atomic import clear_leftovers, complete_folder, write_file, write_folder
+from triptych.files.atomic import (
+    clear_leftovers,
+    complete_folder,
+    fill_file,
+    write_file,
+    write_folder,
+)
 from triptych.files.manifest import MANIFEST, read_manifest, verify_folder
 
 
@@ -242,10 +248,39 @@ def test_a_file_is_replaced_whole(tmp_path):
     assert os.listdir(tmp_path / "new folder") == ["f"]
 
 
+def test_a_large_file_is_filled_whole_or_not_at_all(tmp_path):
+    def fill_file_with(text: str, new: Path) -> None:
+        new.write_text(text)
+        if text == "broken":
+            raise ValueError("on the way")
+
+    fill_file(tmp_path / "a" / "f", partial(fill_file_with, "eins"), needs=4)
+    fill_file(tmp_path / "a" / "f", partial(fill_file_with, "zwei"), needs=4)
+    with pytest.raises(ValueError, match="on the way"):
+        fill_file(tmp_path / "a" / "f", partial(fill_file_with, "broken"), needs=4)
+    with pytest.raises(DiskFullError, match=r"it needs 1000000\.0 TB"):
+        fill_file(tmp_path / "a" / "f", partial(fill_file_with, "big"), needs=10**18)
+    assert (tmp_path / "a" / "f").read_text() == "zwei"
+    assert os.listdir(tmp_path / "a") == ["f"]
+
+
+def test_what_a_killed_writer_of_a_large_file_left_is_deleted(tmp_path):
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    dead = tmp_path / f".f.new-{child.pid}-0123abcd"
+    living = tmp_path / f".f.new-{os.getppid()}-0123abcd"
+    other = tmp_path / f".g.new-{child.pid}-0123abcd"
+    for path in (dead, living, other):
+        path.write_text("half")
+    fill_file(tmp_path / "f", lambda new: new.touch(), needs=0)
+    assert sorted(os.listdir(tmp_path)) == sorted(["f", living.name, other.name])
+
+
 def test_a_place_that_refuses_is_named(tmp_path):
     (tmp_path / "file").touch()
     for write in (
         lambda: write_file(tmp_path / "file" / "f", "x"),
+        lambda: fill_file(tmp_path / "file" / "f", lambda new: new.touch(), needs=1),
         lambda: write_folder(tmp_path / "file" / "m", partial(fill, "x")),
     ):
         with pytest.raises(MachineError, match=r"cannot write .*file/.*; choose another place"):

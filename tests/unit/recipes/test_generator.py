@@ -15,6 +15,7 @@ from triptych.recipes.completion import Completion
 from triptych.recipes.generate_file import generate_file, on_one_line, to_json
 from triptych.recipes.generate_options import GenerateOptions, generation_options
 from triptych.recipes.generator import Generator
+from triptych.tokenizers.characters import Characters
 
 PROMPTS = ["one", "a longer prompt", "ü", "one", "日本", "zz top", "x"]
 V, EOS, CONTEXT = 257, 256, 40
@@ -308,6 +309,18 @@ def test_prompts_that_cannot_be_gone_on_with(generator):
         generator.generate("abc")
     with pytest.raises(UsageError, match="best_of is 2; a text that is streamed"):
         generator.stream("a", options=replace(OPTIONS, best_of=2))
+
+
+def test_a_character_that_a_vocabulary_lacks_is_told_with_its_place(byte_gpt):
+    """Bytes lack none, characters may: then the prompt, or the line, is named."""
+    generator = Generator(byte_gpt, Characters.train(["abc "]), OPTIONS)
+    words = r"the character 'ü' \(U\+00FC\) is not among the 4 of this vocabulary"
+    with pytest.raises(DataError, match=f"^prompt 2: {words}"):
+        generator.generate(["a b", "aü"])
+    with pytest.raises(DataError, match=f"^the prompt: {words}"):
+        generator.stream("aü")
+    with pytest.raises(DataError, match=f"^f.txt:4: {words}"):
+        list(generator.generate_lines(["a", "", "b", "ü"], name="f.txt", at_once=2))
 
 
 def test_keywords_come_before_options_and_options_before_the_models_own(generator):
