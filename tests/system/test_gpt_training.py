@@ -103,11 +103,19 @@ def test_the_metrics_are_those_of_the_whole_validation_text(learned: Path, folde
     assert 0 < found["valid_accuracy"] < 1
 
 
+MUON = {"optimizer": "muon", "muon_learning_rate": 3e-3, "schedule": "wsd", "decay_share": 0.5}
+
+
+@pytest.mark.parametrize("optimizer", [{}, MUON], ids=["adamw", "muon"])
 def test_stopped_anywhere_it_goes_on_bit_for_bit(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: dict[str, object]
 ) -> None:
     run = run_of(folder, 20)
-    run = replace(run, training=replace(run.training, accumulate=2))
+    run = replace(
+        run,
+        optimizer=replace(run.optimizer, **optimizer),  # type: ignore[arg-type]
+        training=replace(run.training, accumulate=2),
+    )
     train_gpt(run, tmp_path / "straight", quiet=True)
     for stop in (7, 26):
         with monkeypatch.context() as patch:
@@ -116,6 +124,18 @@ def test_stopped_anywhere_it_goes_on_bit_for_bit(
         assert stopped.stopped_by == "SIGTERM"
         assert train_gpt(run, tmp_path / f"stopped-{stop}", quiet=True).stopped_by == "max_updates"
         assert_same(tmp_path / "straight", tmp_path / f"stopped-{stop}", 20)
+
+
+def test_activation_checkpointing_changes_nothing(folder: Path, tmp_path: Path) -> None:
+    """Dropout on: the weights after some updates are the same to the bit, and so are the losses."""
+    run = run_of(folder, 6)
+    train_gpt(run, tmp_path / "kept", quiet=True)
+    leaner = replace(run, training=replace(run.training, activation_checkpointing=True))
+    train_gpt(leaner, tmp_path / "again", quiet=True)
+    assert_same(tmp_path / "kept", tmp_path / "again", 6)
+    found = [RunFolder(tmp_path / name).rows() for name in ("kept", "again")]
+    assert [row.get("loss") for row in found[0]] == [row.get("loss") for row in found[1]]
+    assert all(row["peak_memory"] > 1e7 for row in found[0] if "loss" in row)
 
 
 def interrupt_at(patch: pytest.MonkeyPatch, batch: int) -> None:

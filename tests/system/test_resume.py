@@ -19,7 +19,7 @@ from triptych.training.distributed import Processes
 from triptych.training.run_folder import RunFolder
 
 SCRIPT = Path(__file__).parent / "training_toy.py"
-TIMES = ("tokens_per_second", "peak_share", "seconds")
+MEASURED = ("tokens_per_second", "peak_share", "peak_memory", "seconds")
 
 
 def final(folder: Path, update: int) -> dict[str, torch.Tensor]:
@@ -30,7 +30,7 @@ def final(folder: Path, update: int) -> dict[str, torch.Tensor]:
 
 def rows(folder: Path) -> list[dict[str, object]]:
     found = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in row.items() if k not in TIMES} for row in found]
+    return [{k: v for k, v in row.items() if k not in MEASURED} for row in found]
 
 
 def counters(folder: Path, update: int) -> dict[str, object]:

@@ -21,6 +21,7 @@ from triptych.recipes.model_kinds import encoder_parts
 from triptych.recipes.run_curves import BERT_PANELS
 from triptych.recipes.run_start import check_same_run, row_listener, start_run
 from triptych.runtime.attention import use_fast_attention
+from triptych.runtime.checkpointing import checkpoint_blocks
 from triptych.runtime.compile import compiled
 from triptych.tokenizers.wordpiece import WordPiece
 from triptych.training.distributed import Processes
@@ -58,6 +59,8 @@ def _train(run: BertRun, out: Path, processes: Processes, quiet: bool) -> Outcom
     model = make_model(run, tokenizer)
     tokenizer.model_max_length = model.config.trunk.max_seq_len
     use_fast_attention(model.to(processes.device))
+    if run.training.activation_checkpointing:
+        checkpoint_blocks(model)
     if run.training.compile:
         compiled(model)
     settings, optimizer = run.training, run.optimizer
