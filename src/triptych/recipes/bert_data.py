@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from triptych.data.document_shards import DocumentShards
 from triptych.data.documents import read_documents
 from triptych.data.masking import MaskingRules
@@ -21,6 +24,8 @@ from triptych.tokenizers.wordpiece import WordPiece
 
 VALID_SEED = 0
 """Validation pairs and masks are the same in every run."""
+VALID_ROWS = 64
+"""Inputs of a batch of validation; fewer where they are long."""
 
 
 class BertCorpus:
@@ -68,12 +73,27 @@ class BertCorpus:
             ]
         )
 
-    def valid_batches(self, tokenizer: WordPiece) -> Iterator[PretrainingBatch]:
-        """One pass over the validation documents, always with the same pairs and masks."""
+    def valid_batches(
+        self, tokenizer: WordPiece, max_seq_len: int
+    ) -> Iterator[tuple[PretrainingBatch, Tensor]]:
+        """One pass over the validation documents, always with the same pairs and masks; with each
+        batch the file, counted from 0, of the first part of every input [B]."""
         shards = DocumentShards.load(self.folder / "valid", verify=False)
-        source = self._batches(shards, tokenizer, self.data.max_seq_len, 64, VALID_SEED)
+        rows = max(1, VALID_ROWS * self.data.max_seq_len // max_seq_len)
+        source = self._batches(shards, tokenizer, max_seq_len, rows, VALID_SEED)
         for _ in range(source.n_batches):
-            yield source.load(next(source))
+            choice = next(source)
+            files = shards.files_of(choice.pairs.ranges[:, 0])
+            yield source.load(choice), torch.from_numpy(files)
+
+    def valid_files(self) -> list[str]:
+        """What each validation file is called in the metrics; nothing where there is but one."""
+        if DocumentShards.load(self.folder / "valid", verify=False).n_files == 1:
+            return []
+        names = [Path(file).name.split(".")[0] for file in self.data.valid_text]
+        if len(set(names)) < len(names):
+            return [f"{name}_{number}" for number, name in enumerate(names, start=1)]
+        return names
 
     def _batches(
         self, shards: DocumentShards, tokenizer: WordPiece, length: int, rows: int, seed: int
