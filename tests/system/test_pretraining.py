@@ -11,6 +11,7 @@ import torch
 
 from triptych.checkpoint import load_folder
 from triptych.data.pretraining_batches import PretrainingBatches
+from triptych.errors import UsageError
 from triptych.files.tensors import load_tensors
 from triptych.recipes.bert_data import BertCorpus
 from triptych.recipes.bert_run import (
@@ -25,6 +26,7 @@ from triptych.recipes.bert_validation import BertValidation
 from triptych.recipes.encoder import Encoder
 from triptych.recipes.load import load_encoder
 from triptych.recipes.train_bert import make_model, train_bert
+from triptych.tokenizers.wordpiece import WordPiece
 from triptych.training.distributed import Processes
 from triptych.training.objectives import PretrainingObjective
 from triptych.training.run_folder import RunFolder
@@ -202,3 +204,15 @@ def test_training_goes_on_from_a_model(learned: Path, folder: Path, tmp_path: Pa
     first = rows(tmp_path / "more")[0]
     assert first["masked_nll"] < 2  # a fresh model begins at the logarithm of its vocabulary
     assert load_folder(tmp_path / "more" / "best").model.training is False
+
+
+def test_a_vocabulary_that_is_not_the_model_s(learned: Path, folder: Path, tmp_path: Path) -> None:
+    WordPiece.train(["another text of other words"] * 20, 40).save(tmp_path / "other")
+    run = run_of(folder, 6)
+    run = replace(
+        run,
+        data=replace(run.data, tokenizer=str(tmp_path / "other")),
+        model=BertShape(start_from=str(learned / "best")),
+    )
+    with pytest.raises(UsageError, match=r"other has another vocabulary .* than the model in"):
+        train_bert(run, tmp_path / "refused", quiet=True)

@@ -20,6 +20,7 @@ from triptych.errors import UsageError
 from triptych.files.atomic import write_file
 from triptych.files.notices import notice
 from triptych.recipes.bert_run import BertData, BertRun
+from triptych.recipes.run_start import check_same_vocabulary
 from triptych.tokenizers.wordpiece import WordPiece
 
 VALID_SEED = 0
@@ -34,11 +35,14 @@ class BertCorpus:
     def __init__(self, data: BertData, folder: Path) -> None:
         self.data, self.folder = data, folder
 
-    def check(self) -> None:
-        """Raise what would stop a run at once: UsageError for standard input, DataError for files
+    def check(self, start_from: Path | None = None) -> None:
+        """Raise what would stop a run at once: UsageError for standard input, or for a tokenizer
+        with another vocabulary than the model to start from; DataError for files
         that cannot be read or hold fewer than two documents."""
         if "-" in self.data.text + self.data.valid_text:
             raise UsageError("training reads its text more than once: give a file instead of '-'")
+        if start_from is not None and self.data.tokenizer is not None:
+            check_same_vocabulary(start_from, self.data.tokenizer, WordPiece.load)
         for files in (self.data.text, self.data.valid_text):
             list(islice(read_documents(files, self.data.language)[0], 2))
 

@@ -47,7 +47,7 @@ def train_bert(
     corpus = BertCorpus(run.data, out)
 
     def prepare() -> None:
-        corpus.check()
+        corpus.check(_start_folder(run))
         check_same_run(run, out)
         corpus.prepare(_start_folder(run))
 

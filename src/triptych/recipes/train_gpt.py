@@ -42,7 +42,7 @@ def train_gpt(
     corpus = GptCorpus(run.data, out)
 
     def prepare() -> None:
-        corpus.check()
+        corpus.check(_start_folder(run))
         check_same_run(run, out)
         corpus.prepare(_start_folder(run))
 
