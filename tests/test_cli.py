@@ -63,10 +63,11 @@ OPTIONS = {
         "--source --target --valid-source --valid-target --source-language --target-language "
         "--vocab-size --tokenizer --batch-tokens --max-tokens --bpe-dropout "
         "--preset --dropout --from --label-smoothing --r-drop "
-        "--learning-rate --warmup --schedule --beta-1 --beta-2 --eps --weight-decay --clip-norm "
+        "--learning-rate --warmup --schedule --decay-share --beta-1 --beta-2 --eps "
+        "--weight-decay --clip-norm "
         "--max-updates --accumulate --precision --validate-every "
-        "--checkpoint-every --select --patience --average --compile --seed "
-        f"--tensorboard {MACHINE}"
+        "--checkpoint-every --select --patience --average --compile --activation-checkpointing "
+        f"--seed --tensorboard {MACHINE}"
     ),
     "train bert": (
         "--out --config --fresh --quiet --json "
@@ -74,18 +75,20 @@ OPTIONS = {
         "--max-seq-len --short-seq-prob --mask-prob --whole-words "
         "--long-updates --long-seq-len --long-batch-size --preset --dropout --from "
         "--initial-std --sinusoidal-start "
-        "--learning-rate --warmup --schedule --beta-1 --beta-2 --eps --weight-decay --clip-norm "
+        "--learning-rate --warmup --schedule --decay-share --beta-1 --beta-2 --eps "
+        "--weight-decay --clip-norm "
         "--max-updates --accumulate --precision --validate-every --checkpoint-every --select "
-        f"--patience --average --compile --seed --tensorboard {MACHINE}"
+        f"--patience --average --compile --activation-checkpointing --seed --tensorboard {MACHINE}"
     ),
     "train gpt": (
         "--out --config --fresh --quiet --json "
         "--text --valid-text --documents --text-field --tokenizer --kind --vocab-size "
         "--max-seq-len --batch-size --whole-documents --attend-across --reset-positions "
         "--preset --dropout --from "
-        "--learning-rate --warmup --schedule --beta-1 --beta-2 --eps --weight-decay --clip-norm "
+        "--learning-rate --warmup --schedule --decay-share --beta-1 --beta-2 --eps "
+        "--weight-decay --clip-norm --optimizer --muon-learning-rate "
         "--max-updates --accumulate --precision --validate-every --checkpoint-every --select "
-        f"--patience --average --compile --seed --tensorboard {MACHINE}"
+        f"--patience --average --compile --activation-checkpointing --seed --tensorboard {MACHINE}"
     ),
     "translate": (
         f"MODEL --input --n-best --alignments --json --verify --quiet {SEARCH} {MACHINE}"

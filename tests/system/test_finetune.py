@@ -26,7 +26,7 @@ from triptych.recipes.finetune_weights import load_start, make_model
 from triptych.training.run_folder import RunFolder
 
 SCRIPT = Path(__file__).parent / "finetuning_toy.py"
-TIMES = ("tokens_per_second", "peak_share", "seconds")
+MEASURED = ("tokens_per_second", "peak_share", "peak_memory", "seconds")
 KINDS = {"classification": 4, "regression": 8, "tagging": 6, "qa": 4}
 """Each kind, and the epochs it takes."""
 
@@ -193,7 +193,7 @@ def final(run: Path) -> dict[str, torch.Tensor]:
 
 
 def rows(run: Path) -> list[dict[str, object]]:
-    return [{k: v for k, v in row.items() if k not in TIMES} for row in RunFolder(run).rows()]
+    return [{k: v for k, v in row.items() if k not in MEASURED} for row in RunFolder(run).rows()]
 
 
 @pytest.mark.parametrize(("kind", "stop"), [

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch.nn.functional as F
 
 import triptych
 from triptych.checkpoint import load_folder
+from triptych.cli.main import main
 from triptych.data.packed_batches import PackedBatches
 from triptych.errors import ConfigError, ModelFileError
 from triptych.files.tensors import load_tensors
@@ -22,6 +24,7 @@ from triptych.recipes.gpt_run import GptData, GptOptimizer, GptRun, GptShape, Gp
 from triptych.recipes.gpt_validation import greedy
 from triptych.recipes.load import load_translator
 from triptych.recipes.train_gpt import make_model, train_gpt
+from triptych.tokenizers.byte_bpe import ByteBpe
 from triptych.training.distributed import Processes
 from triptych.training.objectives import LanguageModelObjective
 from triptych.training.run_folder import RunFolder
@@ -103,11 +106,19 @@ def test_the_metrics_are_those_of_the_whole_validation_text(learned: Path, folde
     assert 0 < found["valid_accuracy"] < 1
 
 
+MUON = {"optimizer": "muon", "muon_learning_rate": 3e-3, "schedule": "wsd", "decay_share": 0.5}
+
+
+@pytest.mark.parametrize("optimizer", [{}, MUON], ids=["adamw", "muon"])
 def test_stopped_anywhere_it_goes_on_bit_for_bit(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: dict[str, object]
 ) -> None:
     run = run_of(folder, 20)
-    run = replace(run, training=replace(run.training, accumulate=2))
+    run = replace(
+        run,
+        optimizer=replace(run.optimizer, **optimizer),  # type: ignore[arg-type]
+        training=replace(run.training, accumulate=2),
+    )
     train_gpt(run, tmp_path / "straight", quiet=True)
     for stop in (7, 26):
         with monkeypatch.context() as patch:
@@ -116,6 +127,18 @@ def test_stopped_anywhere_it_goes_on_bit_for_bit(
         assert stopped.stopped_by == "SIGTERM"
         assert train_gpt(run, tmp_path / f"stopped-{stop}", quiet=True).stopped_by == "max_updates"
         assert_same(tmp_path / "straight", tmp_path / f"stopped-{stop}", 20)
+
+
+def test_activation_checkpointing_changes_nothing(folder: Path, tmp_path: Path) -> None:
+    """Dropout on: the weights after some updates are the same to the bit, and so are the losses."""
+    run = run_of(folder, 6)
+    train_gpt(run, tmp_path / "kept", quiet=True)
+    leaner = replace(run, training=replace(run.training, activation_checkpointing=True))
+    train_gpt(leaner, tmp_path / "again", quiet=True)
+    assert_same(tmp_path / "kept", tmp_path / "again", 6)
+    found = [RunFolder(tmp_path / name).rows() for name in ("kept", "again")]
+    assert [row.get("loss") for row in found[0]] == [row.get("loss") for row in found[1]]
+    assert all(row["peak_memory"] > 1e7 for row in found[0] if "loss" in row)
 
 
 def interrupt_at(patch: pytest.MonkeyPatch, batch: int) -> None:
@@ -198,3 +221,40 @@ def test_what_was_trained_is_loaded_and_goes_on(learned: Path) -> None:
     assert list(found.token_ids) == greedy(generator.module, torch.tensor([ids]), 6)  # type: ignore[arg-type]
     with pytest.raises(ModelFileError, match="is a decoder-only model; this needs a translation"):
         load_translator(learned / "best", device="cpu")
+
+
+def test_a_vocabulary_that_is_not_the_model_s(
+    learned: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another tokenizer beside a model is refused, before anything is written; its own is not."""
+    ByteBpe.train(["another text of other words " * 20], 270).save(tmp_path / "other")
+    line = f"train gpt --text {folder}/train.txt --valid-text {folder}/valid.txt --quiet"
+    line += f" --max-updates 1 --max-seq-len 24 --batch-size 8 --from {learned}/best"
+    out = tmp_path / "refused"
+    assert main([*line.split(), "--tokenizer", f"{tmp_path}/other", "--out", f"{out}"]) == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    assert f"--tokenizer {tmp_path}/other has another vocabulary (270 entries) than" in error
+    assert f"the model in {learned}/best (280 entries)" in error
+    assert not (out / "run.toml").exists()
+    own = ["--tokenizer", f"{learned}/tokenizer", "--out", f"{tmp_path}/more"]
+    assert main([*line.split(), *own]) == 0
+
+
+@pytest.mark.parametrize(("part", "name"), [("data", "tokens.bin"), ("valid", "documents.bin")])
+def test_a_shard_that_was_cut(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], part: str, name: str
+) -> None:
+    """Named with both sizes and the remedy, which works."""
+    line = f"train gpt --text {folder}/train.txt --valid-text {folder}/valid.txt --quiet"
+    line += f" --preset nano --vocab-size 280 --max-seq-len 24 --max-updates 1 --out {tmp_path}/r"
+    assert main(line.split()) == 0
+    capsys.readouterr()
+    path = tmp_path / "r" / part / name
+    size = path.stat().st_size
+    path.write_bytes(path.read_bytes()[:-6])
+    assert main(line.split()) == 3
+    (error,) = capsys.readouterr().err.splitlines()
+    assert f"{path} has {size - 6:,} bytes, not {size:,}; remove {path.parent} and" in error
+    shutil.rmtree(path.parent)
+    assert main(line.split()) == 0
+    assert path.stat().st_size == size

@@ -11,6 +11,7 @@ import torch
 
 from triptych.checkpoint import load_folder
 from triptych.data.pretraining_batches import PretrainingBatches
+from triptych.errors import UsageError
 from triptych.files.tensors import load_tensors
 from triptych.recipes.bert_data import BertCorpus
 from triptych.recipes.bert_run import (
@@ -21,13 +22,16 @@ from triptych.recipes.bert_run import (
     BertTraining,
     LongInputs,
 )
+from triptych.recipes.bert_validation import BertValidation
 from triptych.recipes.encoder import Encoder
 from triptych.recipes.load import load_encoder
 from triptych.recipes.train_bert import make_model, train_bert
+from triptych.tokenizers.wordpiece import WordPiece
 from triptych.training.distributed import Processes
 from triptych.training.objectives import PretrainingObjective
 from triptych.training.run_folder import RunFolder
 from triptych.training.step import Stepper
+from triptych.training.task import Validation
 
 COLOURS = ["red", "green", "blue", "white", "black", "brown"]
 THINGS = ["cat", "dog", "bird", "fish", "horse", "mouse"]
@@ -91,6 +95,29 @@ def test_both_tasks_are_learned_and_reported_apart(learned: Path) -> None:
     assert all(r["loss"] == pytest.approx(r["masked_nll"] + r["next_nll"]) for r in training)
     assert "masked:" in (learned / "samples.md").read_text()
     assert (learned / "curves.png").stat().st_size > 1000
+
+
+def test_both_lengths_are_measured_and_the_one_in_training_chooses(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last six updates have long inputs; what is measured after the 14th is still the first
+    phase's."""
+    prefixes = []
+    measure = BertValidation.__call__
+
+    def noted(self: BertValidation, model: torch.nn.Module) -> Validation:
+        found = measure(self, model)
+        prefixes.append(found.prefix)
+        return found
+
+    monkeypatch.setattr(BertValidation, "__call__", noted)
+    outcome = train_bert(run_of(folder, 20, validate_every=7), tmp_path / "run", quiet=True)
+    assert prefixes == ["", "", "long_"]
+    *_, last = (row for row in rows(tmp_path / "run") if "valid_loss" in row)
+    short = {name for name in last if name.startswith("valid_") and "_long_" not in name}
+    assert {n.replace("_long_", "_") for n in last if "_long_" in n} == short
+    assert (outcome.best_update, outcome.prefix) == (20, "long_")
+    assert outcome.best == last["valid_long_loss"] != last["valid_loss"]
 
 
 def test_the_model_fills_in_what_it_has_learned(learned: Path) -> None:
@@ -177,3 +204,15 @@ def test_training_goes_on_from_a_model(learned: Path, folder: Path, tmp_path: Pa
     first = rows(tmp_path / "more")[0]
     assert first["masked_nll"] < 2  # a fresh model begins at the logarithm of its vocabulary
     assert load_folder(tmp_path / "more" / "best").model.training is False
+
+
+def test_a_vocabulary_that_is_not_the_model_s(learned: Path, folder: Path, tmp_path: Path) -> None:
+    WordPiece.train(["another text of other words"] * 20, 40).save(tmp_path / "other")
+    run = run_of(folder, 6)
+    run = replace(
+        run,
+        data=replace(run.data, tokenizer=str(tmp_path / "other")),
+        model=BertShape(start_from=str(learned / "best")),
+    )
+    with pytest.raises(UsageError, match=r"other has another vocabulary .* than the model in"):
+        train_bert(run, tmp_path / "refused", quiet=True)

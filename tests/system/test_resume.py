@@ -11,15 +11,17 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-from training_toy import ToyBatches, run_toy, toy_trainer
+from training_toy import ToyBatches, run_toy, save_toy, toy_trainer
 
 from triptych.errors import DivergedError
 from triptych.files.tensors import load_tensors
 from triptych.training.distributed import Processes
 from triptych.training.run_folder import RunFolder
+from triptych.training.task import Outcome, Validation
+from triptych.training.trainer import Trainer
 
 SCRIPT = Path(__file__).parent / "training_toy.py"
-TIMES = ("tokens_per_second", "peak_share", "seconds")
+MEASURED = ("tokens_per_second", "peak_share", "peak_memory", "seconds")
 
 
 def final(folder: Path, update: int) -> dict[str, torch.Tensor]:
@@ -30,7 +32,7 @@ def final(folder: Path, update: int) -> dict[str, torch.Tensor]:
 
 def rows(folder: Path) -> list[dict[str, object]]:
     found = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in row.items() if k not in TIMES} for row in found]
+    return [{k: v for k, v in row.items() if k not in MEASURED} for row in found]
 
 
 def counters(folder: Path, update: int) -> dict[str, object]:
@@ -168,6 +170,43 @@ def test_early_stopping_counts_on_after_a_stop(tmp_path: Path) -> None:
     two, _ = run_toy(tmp_path / "two", 60, **options)
     assert two == one
     assert_same_run(tmp_path / "one", tmp_path / "two", one.updates)
+
+
+LOSSES = {8: (1.0, 9.0), 16: (2.0, 8.0), 24: (3.0, 5.0), 32: (4.0, 6.0), 40: (0.5, 4.0)}
+"""By update: the loss on the first and on the second kind of inputs; the latter counts from 17."""
+
+
+@pytest.mark.parametrize("stop", [None, 33, 47, 50])
+def test_the_best_is_chosen_among_those_measured_on_the_same_inputs(
+    tmp_path: Path, stop: int | None
+) -> None:
+    """A worse value on other inputs is the new best, and patience begins anew."""
+    chosen = []
+
+    def started(source: ToyBatches) -> Trainer:
+        trainer = toy_trainer(tmp_path / "run", 40, source=source, average=1, patience=2)
+
+        def validate(model: torch.nn.Module) -> Validation:
+            update = trainer.counters.update
+            first, second = LOSSES[update]
+            prefix = "long_" if update > 16 else ""
+            return Validation({"loss": first, "long_loss": second}, prefix=prefix)
+
+        def save(folder: Path, *rest: object) -> None:
+            if folder.name == "best":
+                chosen.append(trainer.counters.update)
+            save_toy(folder, *rest)  # type: ignore[arg-type]
+
+        object.__setattr__(trainer.task, "validate", validate)
+        object.__setattr__(trainer.task, "save_model", save)
+        return trainer
+
+    source = ToyBatches()
+    if stop is not None:
+        source.after[stop] = lambda: os.kill(os.getpid(), signal.SIGTERM)
+        assert started(source).run().stopped_by == "SIGTERM"
+    assert started(ToyBatches()).run() == Outcome(40, 4.0, 40, "max_updates", "long_")
+    assert chosen == [8, 24, 40]
 
 
 def worse(model, batch):  # type: ignore[no-untyped-def]

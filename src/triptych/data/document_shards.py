@@ -6,7 +6,8 @@ The folder of a corpus of D documents with S sentences holds, all little-endian,
                      the vocabulary has fewer than 65,536 entries, else int32
     sentences.bin    int64 [S + 1]: where sentence i begins in tokens.bin
     documents.bin    int64 [D + 1]: the first sentence of document i
-    manifest.json    shapes, fingerprint, size and SHA-256 of each array; written last
+    manifest.json    shapes, fingerprint, size and SHA-256 of each array, and how many documents
+                     came from each file; written last
 
 No sentence and no document is empty, and there are at least two documents.
 """
@@ -79,6 +80,17 @@ class DocumentShards:
         first, end = self.document_offsets[index : index + 2]
         offsets = self.sentence_offsets[first : end + 1].tolist()
         return [self.tokens[a:b] for a, b in pairwise(offsets)]
+
+    @property
+    def n_files(self) -> int:
+        """The files that the documents came from; 1 where that is not known."""
+        return len(self.manifest.get("n_documents_of", [])) or 1
+
+    def files_of(self, places: Offsets) -> Offsets:
+        """The file, counted from 0, of the token at each of some places in `tokens` [N] -> [N]."""
+        ends = np.cumsum(self.manifest.get("n_documents_of", []) or [len(self)])
+        token_ends = self.sentence_offsets[self.document_offsets[ends]]
+        return np.searchsorted(token_ends, places, side="right").astype(np.int64)
 
     @property
     def content_hash(self) -> str:
@@ -185,9 +197,18 @@ class _Writer:
             "n_tokens": self.n_tokens,
             "vocab_size": self.tokenizer.vocab_size,
             "dtype": token_dtype(self.tokenizer.vocab_size).str,
+            "n_documents_of": self._kept_of(self.report.n_documents_of),
             "fingerprint": dict(fingerprint),
             "files": {name: file.finish() for name, file in self.files.items()},
         }
+
+    def _kept_of(self, n_documents_of: Sequence[int]) -> list[int]:
+        """Of the documents of each file those that have text; nothing where it is not known."""
+        kept = np.array(self.n_sentences) > 0
+        borders = np.cumsum(n_documents_of)
+        if not len(borders) or borders[-1] != len(kept):
+            return []
+        return [int(part.sum()) for part in np.split(kept, borders[:-1])]
 
     def close(self) -> None:
         """Close the files, finished or not."""

@@ -48,6 +48,8 @@ class DocumentReport:
     n_sentences: int = 0
     n_tokens: int = 0
     left_out: Tally = field(default_factory=lambda: Tally(REASONS))
+    n_documents_of: list[int] = field(default_factory=list)
+    """The documents of each file, in the order of the files."""
 
     def to_dict(self) -> dict[str, object]:
         """The report for JSON."""
@@ -101,8 +103,10 @@ def read_documents(
 def _read(names: list[str], language: str, report: DocumentReport) -> Iterator[list[str]]:
     single = ""
     for name in names:
+        report.n_documents_of.append(0)
         for document, place in _read_file(name, language, report):
             report.n_documents += 1
+            report.n_documents_of[-1] += 1
             report.n_sentences += len(document)
             single = place if report.n_documents == 1 else ""
             yield document

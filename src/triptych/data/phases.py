@@ -34,7 +34,15 @@ class PhasedBatches:
     @property
     def phase(self) -> int:
         """The phase that the next batch comes from, from 0."""
-        left = self.drawn
+        return self._phase_of(self.drawn)
+
+    @property
+    def last_phase(self) -> int:
+        """The phase that the last batch came from; before any, that of the first."""
+        return self._phase_of(max(self.drawn - 1, 0))
+
+    def _phase_of(self, batch: int) -> int:
+        left = batch
         for number, length in enumerate(self.lengths[:-1]):
             if left < length:
                 return number

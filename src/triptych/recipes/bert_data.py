@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from triptych.data.document_shards import DocumentShards
 from triptych.data.documents import read_documents
 from triptych.data.masking import MaskingRules
@@ -17,10 +20,13 @@ from triptych.errors import UsageError
 from triptych.files.atomic import write_file
 from triptych.files.notices import notice
 from triptych.recipes.bert_run import BertData, BertRun
+from triptych.recipes.run_start import check_same_vocabulary
 from triptych.tokenizers.wordpiece import WordPiece
 
 VALID_SEED = 0
 """Validation pairs and masks are the same in every run."""
+VALID_ROWS = 64
+"""Inputs of a batch of validation; fewer where they are long."""
 
 
 class BertCorpus:
@@ -29,11 +35,14 @@ class BertCorpus:
     def __init__(self, data: BertData, folder: Path) -> None:
         self.data, self.folder = data, folder
 
-    def check(self) -> None:
-        """Raise what would stop a run at once: UsageError for standard input, DataError for files
+    def check(self, start_from: Path | None = None) -> None:
+        """Raise what would stop a run at once: UsageError for standard input, or for a tokenizer
+        with another vocabulary than the model to start from; DataError for files
         that cannot be read or hold fewer than two documents."""
         if "-" in self.data.text + self.data.valid_text:
             raise UsageError("training reads its text more than once: give a file instead of '-'")
+        if start_from is not None and self.data.tokenizer is not None:
+            check_same_vocabulary(start_from, self.data.tokenizer, WordPiece.load)
         for files in (self.data.text, self.data.valid_text):
             list(islice(read_documents(files, self.data.language)[0], 2))
 
@@ -68,12 +77,27 @@ class BertCorpus:
             ]
         )
 
-    def valid_batches(self, tokenizer: WordPiece) -> Iterator[PretrainingBatch]:
-        """One pass over the validation documents, always with the same pairs and masks."""
+    def valid_batches(
+        self, tokenizer: WordPiece, max_seq_len: int
+    ) -> Iterator[tuple[PretrainingBatch, Tensor]]:
+        """One pass over the validation documents, always with the same pairs and masks; with each
+        batch the file, counted from 0, of the first part of every input [B]."""
         shards = DocumentShards.load(self.folder / "valid", verify=False)
-        source = self._batches(shards, tokenizer, self.data.max_seq_len, 64, VALID_SEED)
+        rows = max(1, VALID_ROWS * self.data.max_seq_len // max_seq_len)
+        source = self._batches(shards, tokenizer, max_seq_len, rows, VALID_SEED)
         for _ in range(source.n_batches):
-            yield source.load(next(source))
+            choice = next(source)
+            files = shards.files_of(choice.pairs.ranges[:, 0])
+            yield source.load(choice), torch.from_numpy(files)
+
+    def valid_files(self) -> list[str]:
+        """What each validation file is called in the metrics; nothing where there is but one."""
+        if DocumentShards.load(self.folder / "valid", verify=False).n_files == 1:
+            return []
+        names = [Path(file).name.split(".")[0] for file in self.data.valid_text]
+        if len(set(names)) < len(names):
+            return [f"{name}_{number}" for number, name in enumerate(names, start=1)]
+        return names
 
     def _batches(
         self, shards: DocumentShards, tokenizer: WordPiece, length: int, rows: int, seed: int

@@ -87,8 +87,9 @@ class BertOptimizer(OptimizerSettings):
     """Peak learning rate."""
     warmup: int = 10_000
     """Updates of linear growth to the peak."""
-    schedule: Literal["inverse_sqrt", "linear", "cosine", "constant"] = "linear"
-    """What follows the warm-up: peak · √(warmup / update), or a decay to zero, or none."""
+    schedule: Literal["inverse_sqrt", "linear", "cosine", "constant", "wsd"] = "linear"
+    """What follows the warm-up: peak · √(warmup / update), or a decay to zero, or none; wsd: none
+    until the last updates, then a decay to zero."""
     beta_2: float = 0.999
     """Decay of the mean of squared gradients."""
     eps: float = 1e-6

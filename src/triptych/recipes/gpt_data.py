@@ -15,6 +15,7 @@ from triptych.files.atomic import write_file
 from triptych.files.notices import notice
 from triptych.models.gpt import GptConfig
 from triptych.recipes.gpt_run import GptData, GptRun
+from triptych.recipes.run_start import check_same_vocabulary
 from triptych.tokenizers.base import GeneratorTokenizer
 from triptych.tokenizers.byte_bpe import ByteBpe
 from triptych.tokenizers.characters import Characters
@@ -27,11 +28,14 @@ class GptCorpus:
     def __init__(self, data: GptData, folder: Path) -> None:
         self.data, self.folder = data, folder
 
-    def check(self) -> None:
-        """Raise what would stop a run at once: UsageError for standard input, DataError for files
+    def check(self, start_from: Path | None = None) -> None:
+        """Raise what would stop a run at once: UsageError for standard input, or for a tokenizer
+        with another vocabulary than the model to start from; DataError for files
         that cannot be read or hold no text."""
         if "-" in self.data.text + self.data.valid_text:
             raise UsageError("training reads its text more than once: give a file instead of '-'")
+        if start_from is not None and self.data.tokenizer is not None:
+            check_same_vocabulary(start_from, self.data.tokenizer, load_generator_tokenizer)
         for files in (self.data.text, self.data.valid_text):
             parts, _ = read_texts(files, self.data.documents, self.data.text_field)
             list(islice(parts, 1))

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from triptych.config import Range
 from triptych.errors import ConfigError
-from triptych.training.settings import OptimizerSettings, TrainingSettings
+from triptych.training.settings import MuonSettings, TrainingSettings
 
 PRESETS = ("nano", "tiny", "mini", "small", "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")
 METRICS = ("loss", "perplexity", "bits_per_byte", "accuracy")
@@ -61,15 +61,16 @@ class GptShape:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GptOptimizer(OptimizerSettings):
-    """AdamW with a cosine, as Radford et al. 2018, §4.1, with the values in use since."""
+class GptOptimizer(MuonSettings):
+    """AdamW with a cosine, as Radford et al. 2018, §4.1, with the values in use since; or Muon."""
 
     learning_rate: float | None = 1e-3
     """Peak learning rate."""
     warmup: int = 200
     """Updates of linear growth to the peak."""
-    schedule: Literal["inverse_sqrt", "linear", "cosine", "constant"] = "cosine"
-    """What follows the warm-up: peak · √(warmup / update), or a decay to zero, or none."""
+    schedule: Literal["inverse_sqrt", "linear", "cosine", "constant", "wsd"] = "cosine"
+    """What follows the warm-up: peak · √(warmup / update), or a decay to zero, or none; wsd: none
+    until the last updates, then a decay to zero."""
     beta_2: float = 0.99
     """Decay of the mean of squared gradients."""
     eps: float = 1e-8

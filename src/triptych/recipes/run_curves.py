@@ -16,6 +16,8 @@ BERT_PANELS: Panels = {
     "Accuracy": {
         "valid_masked_accuracy": "masked words",
         "valid_next_accuracy": "next sentence",
+        "valid_long_masked_accuracy": "masked words, long",
+        "valid_long_next_accuracy": "next sentence, long",
     }
 }
 GPT_PANELS: Panels = {"Accuracy": {"valid_accuracy": "next token"}}

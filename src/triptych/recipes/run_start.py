@@ -2,12 +2,12 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from triptych.config import difference, load_toml, to_toml
-from triptych.errors import ConfigError
+from triptych.errors import ConfigError, UsageError
 from triptych.files.atomic import write_file
 from triptych.files.lock import FolderLock
 from triptych.recipes.run_curves import Panels, draw_curves
@@ -67,6 +67,26 @@ def check_same_run(run: "DataclassInstance", out: Path) -> None:
         for prepared in PREPARED:
             shutil.rmtree(out / prepared, ignore_errors=True)
     write_file(path, to_toml(run))
+
+
+class Vocabulary(Protocol):
+    """What two tokenizers are compared by."""
+
+    @property
+    def vocab_size(self) -> int: ...
+    def tokens(self, token_ids: Sequence[int]) -> list[str]: ...
+
+
+def check_same_vocabulary(model: Path, tokenizer: str, load: Callable[[Path], Vocabulary]) -> None:
+    """Raise UsageError where `--from MODEL --tokenizer FOLDER` name two vocabularies."""
+    own, other = load(model), load(Path(tokenizer))
+    if own.tokens(range(own.vocab_size)) != other.tokens(range(other.vocab_size)):
+        raise UsageError(
+            f"--tokenizer {tokenizer} has another vocabulary ({other.vocab_size:,} entries) than "
+            f"the model in {model} ({own.vocab_size:,} entries), for which its ids would mean "
+            "other tokens; leave out --tokenizer to go on with the model's own, or --from to "
+            "train a new model"
+        )
 
 
 def row_listener(out: Path, panels: Panels, tensorboard: bool) -> Callable[[Row], None]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,12 +16,13 @@ from triptych.models.heads import BertWithHeads, BertWithHeadsConfig
 from triptych.models.presets import bert_preset
 from triptych.recipes.bert_data import BertCorpus
 from triptych.recipes.bert_run import BertRun
-from triptych.recipes.bert_validation import BertValidation
+from triptych.recipes.bert_validation import BertValidation, Inputs
 from triptych.recipes.model_card import bert_card
 from triptych.recipes.model_kinds import encoder_parts
 from triptych.recipes.run_curves import BERT_PANELS
 from triptych.recipes.run_start import check_same_run, row_listener, start_run
 from triptych.runtime.attention import use_fast_attention
+from triptych.runtime.checkpointing import checkpoint_blocks
 from triptych.runtime.compile import compiled
 from triptych.tokenizers.wordpiece import WordPiece
 from triptych.training.distributed import Processes
@@ -31,6 +33,8 @@ from triptych.training.task import Outcome, Task
 from triptych.training.trainer import Trainer
 
 HEADS = ("pooler", "masked_words", "next_sentence")
+PREFIXES = ("", "long_")
+"""What stands before the metrics of each length of input."""
 
 
 def train_bert(
@@ -43,7 +47,7 @@ def train_bert(
     corpus = BertCorpus(run.data, out)
 
     def prepare() -> None:
-        corpus.check()
+        corpus.check(_start_folder(run))
         check_same_run(run, out)
         corpus.prepare(_start_folder(run))
 
@@ -58,16 +62,23 @@ def _train(run: BertRun, out: Path, processes: Processes, quiet: bool) -> Outcom
     model = make_model(run, tokenizer)
     tokenizer.model_max_length = model.config.trunk.max_seq_len
     use_fast_attention(model.to(processes.device))
+    if run.training.activation_checkpointing:
+        checkpoint_blocks(model)
     if run.training.compile:
         compiled(model)
+    source = corpus.source(run)
     settings, optimizer = run.training, run.optimizer
     assert optimizer.learning_rate is not None
     task = Task(
         model=model,
         objective=PretrainingObjective(),
-        source=corpus.source(run),
+        source=source,
         validate=BertValidation(
-            lambda: corpus.valid_batches(tokenizer), tokenizer, processes.device
+            _valid_inputs(run, corpus, tokenizer),
+            lambda: PREFIXES[source.last_phase],
+            corpus.valid_files(),
+            tokenizer,
+            processes.device,
         ),
         save_model=_saver(run, out, tokenizer),
         mean_weights=checkpoint.average_weights,
@@ -77,6 +88,17 @@ def _train(run: BertRun, out: Path, processes: Processes, quiet: bool) -> Outcom
         on_row=row_listener(out, BERT_PANELS, run.tensorboard),
     )
     return Trainer(task, RunFolder(out), settings, optimizer, processes, quiet).run()
+
+
+def _valid_inputs(run: BertRun, corpus: BertCorpus, tokenizer: WordPiece) -> dict[str, Inputs]:
+    """The validation documents at each length of a run, by what stands before its metrics."""
+    lengths = [run.data.max_seq_len]
+    if run.long.long_updates:
+        lengths.append(run.long.long_seq_len)
+    return {
+        prefix: partial(corpus.valid_batches, tokenizer, length)
+        for prefix, length in zip(PREFIXES, lengths, strict=False)
+    }
 
 
 def make_model(run: BertRun, tokenizer: WordPiece) -> BertWithHeads:

@@ -20,6 +20,7 @@ from triptych.recipes.model_kinds import generator_parts
 from triptych.recipes.run_curves import GPT_PANELS
 from triptych.recipes.run_start import check_same_run, row_listener, start_run
 from triptych.runtime.attention import use_fast_attention
+from triptych.runtime.checkpointing import checkpoint_blocks
 from triptych.runtime.compile import compiled
 from triptych.tokenizers.byte_bpe import ByteBpe
 from triptych.tokenizers.characters import Characters
@@ -41,7 +42,7 @@ def train_gpt(
     corpus = GptCorpus(run.data, out)
 
     def prepare() -> None:
-        corpus.check()
+        corpus.check(_start_folder(run))
         check_same_run(run, out)
         corpus.prepare(_start_folder(run))
 
@@ -56,6 +57,8 @@ def _train(run: GptRun, out: Path, processes: Processes, quiet: bool) -> Outcome
     model = make_model(run, tokenizer)
     tokenizer.model_max_length = model.config.max_seq_len
     use_fast_attention(model.to(processes.device))
+    if run.training.activation_checkpointing:
+        checkpoint_blocks(model)
     if run.training.compile:
         compiled(model)
     settings, optimizer = run.training, run.optimizer

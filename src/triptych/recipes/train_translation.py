@@ -22,6 +22,7 @@ from triptych.recipes.translation_data import TranslationCorpus
 from triptych.recipes.translation_run import TranslationRun
 from triptych.recipes.translation_validation import TranslationValidation
 from triptych.runtime.attention import use_fast_attention
+from triptych.runtime.checkpointing import checkpoint_blocks
 from triptych.runtime.compile import compiled
 from triptych.tokenizers.base import TranslationTokenizer
 from triptych.tokenizers.bpe import JointBpe
@@ -67,6 +68,8 @@ def _train(run: TranslationRun, out: Path, processes: Processes, quiet: bool) ->
     if isinstance(tokenizer, JointBpe):
         tokenizer.model_max_length = max_seq_len
     use_fast_attention(model.to(processes.device))
+    if run.training.activation_checkpointing:
+        checkpoint_blocks(model)
     if run.training.compile:
         compiled(model)
     folder = RunFolder(out)

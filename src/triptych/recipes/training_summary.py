@@ -50,8 +50,8 @@ def summary_text(outcome: Outcome, out: Path, run: Run) -> str:
         lines.append(f"no validation yet, so no {best}")
     else:
         lines.append(
-            f"best model: {best} ({run.training.select} {outcome.best:.3f} on the validation "
-            f"set, at update {outcome.best_update:,})"
+            f"best model: {best} ({outcome.prefix}{run.training.select} {outcome.best:.3f} on the "
+            f"validation set, at update {outcome.best_update:,})"
         )
         lines.append("next: " + NEXT[type(run)].format(shlex.quote(str(best))))
     if exit_status(outcome):
@@ -66,7 +66,7 @@ def summary_json(outcome: Outcome, out: Path, run: Run) -> str:
             "out": str(out),
             "model": None if outcome.best is None else str(out / "best"),
             "updates": outcome.updates,
-            "select": run.training.select,
+            "select": outcome.prefix + run.training.select,
             "best": outcome.best,
             "best_update": outcome.best_update,
             "stopped_by": outcome.stopped_by,

@@ -93,7 +93,17 @@ class PretrainingObjective:
     terms = ("masked_nll", "next_nll")
 
     def __call__(self, model: nn.Module, batch: PretrainingBatch) -> tuple[LossSum, LossSum]:
+        return self.losses(model, self.hidden(model, batch), batch)
+
+    def hidden(self, model: nn.Module, batch: PretrainingBatch) -> Tensor:
+        """The last layer [B, T, E]."""
         hidden: Tensor = model(batch.token_ids, batch.valid, batch.segment_ids)
+        return hidden
+
+    def losses(
+        self, model: nn.Module, hidden: Tensor, batch: PretrainingBatch
+    ) -> tuple[LossSum, LossSum]:
+        """Both terms, from hidden [B, T, E]."""
         heads: Any = model.heads
         masked = batch.labels != IGNORE
         weight, bias = output_projection(model)

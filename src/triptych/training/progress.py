@@ -1,7 +1,9 @@
 """How far a run is: a live line on a terminal, a plain line now and then elsewhere."""
 
+import resource
 import sys
 import time
+from pathlib import Path
 from types import TracebackType
 
 import torch
@@ -10,6 +12,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 PLAIN_SECONDS = 30.0
 """Between two plain lines, where there is no terminal."""
+STATUS = Path("/proc/self/status")
+"""What Linux tells of this process."""
 
 
 class ProgressLine:
@@ -76,3 +80,23 @@ def measure_peak_flops(device: torch.device, precision: str, seconds: float = 0.
         product[0, 0].item()  # waits for a GPU
         best = max(best, 2 * size**3 / (time.monotonic() - start))
     return best
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes that this process has held at most: resident on a CPU, allocated on a GPU.
+
+    On a GPU since `reset_peak_memory`, elsewhere since the process began.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if STATUS.exists():  # getrusage would count the process that started this one, too
+        lines = STATUS.read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+    # Without /proc, as on macOS, the unit is a byte.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Forget the peak of a GPU so far; that of a process cannot be forgotten."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)

@@ -41,6 +41,21 @@ def constant(peak: float, warmup: int) -> Schedule:
     return lambda update: peak * min(update / warmup, 1.0)
 
 
+def warmup_stable_decay(peak: float, warmup: int, last: int, decay_share: float) -> Schedule:
+    """peak · min(u / warmup, 1 − √max(0, (u − b) / (T + 1 − b)))  — Hu et al. 2024, §4.
+
+    T is the last update and b = max(warmup, T − decay_share · T) the one after which the rate
+    falls, to zero just after T. The root is the form that Hägele et al. 2024, §3, found best.
+    """
+    begin = max(warmup, last - round(decay_share * last))
+
+    def rate(update: int) -> float:
+        decayed = 1 - min(1.0, _left(update, begin, last))
+        return peak * min(update / warmup, 1 - math.sqrt(decayed))
+
+    return rate
+
+
 def paper_peak(d_model: int, warmup: int) -> float:
     """d_model^−½ · warmup^−½: the largest rate of Vaswani et al. 2017, equation 3."""
     return 1 / math.sqrt(d_model * warmup)
@@ -57,6 +72,8 @@ def make_schedule(settings: OptimizerSettings, peak: float, last: int) -> Schedu
             return cosine(peak, settings.warmup, last)
         case "constant":
             return constant(peak, settings.warmup)
+        case "wsd":
+            return warmup_stable_decay(peak, settings.warmup, last, settings.decay_share)
 
 
 def _left(update: int, warmup: int, last: int) -> float:

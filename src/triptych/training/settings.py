@@ -14,8 +14,11 @@ class OptimizerSettings:
     """Peak learning rate; none means the paper's d_model^−½ · warmup^−½."""
     warmup: int = 4000
     """Updates of linear growth to the peak."""
-    schedule: Literal["inverse_sqrt", "linear", "cosine", "constant"] = "inverse_sqrt"
-    """What follows the warm-up: peak · √(warmup / update), or a decay to zero, or none."""
+    schedule: Literal["inverse_sqrt", "linear", "cosine", "constant", "wsd"] = "inverse_sqrt"
+    """What follows the warm-up: peak · √(warmup / update), or a decay to zero, or none; wsd: none
+    until the last updates, then a decay to zero."""
+    decay_share: float = 0.2
+    """Share of the updates, the last ones, in which wsd decays."""
     beta_1: float = 0.9
     """Decay of the mean of gradients."""
     beta_2: float = 0.98
@@ -40,6 +43,27 @@ class OptimizerSettings:
                 raise ConfigError(f"{name} is {getattr(self, name)}; choose 0 or more")
         if not self.eps > 0:
             raise ConfigError(f"eps is {self.eps}; it must be above 0")
+        if not 0 < self.decay_share <= 1:
+            raise ConfigError(f"decay_share is {self.decay_share}; choose it in (0, 1]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MuonSettings(OptimizerSettings):
+    """AdamW for everything, or Muon (Jordan et al. 2024) for the matrices of the blocks."""
+
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """muon: the matrices of the blocks learn by Muon; embeddings, norms and biases by AdamW."""
+    muon_learning_rate: float = 1e-3
+    """Peak learning rate of Muon, on the scale of AdamW's (formula: `training/optimizer.py`)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.muon_learning_rate < 1:
+            raise ConfigError(
+                f"muon_learning_rate is {self.muon_learning_rate}; choose it between 0 and 1"
+            )
+        if self.optimizer == "muon" and self.learning_rate is None:
+            raise ConfigError("learning_rate is none; muon needs a number for the rest of a model")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +88,9 @@ class TrainingSettings:
     """Checkpoints whose mean is validated and kept (Vaswani et al. 2017, §6.1); 1 means none."""
     compile: bool = False
     """torch.compile, where there is a compiler."""
+    activation_checkpointing: bool = False
+    """Keep only what enters each block and compute the rest again for the gradient: less memory,
+    more time, the same result."""
     seed: int = 1
     """Of initialization, dropout and data order."""
 

@@ -32,6 +32,8 @@ class Counters:
     """The update of the last validation that was finished."""
     without_better: int = 0
     """Validations since the best one."""
+    prefix: str = ""
+    """What stands before `select` in the name of the metric that `best` is a value of."""
     n_parts: int = 1
     """Pieces that each batch is cut into since memory ran out."""
 

@@ -34,6 +34,9 @@ class Validation:
 
     metrics: Mapping[str, float]
     samples: list[str] = field(default_factory=list)
+    prefix: str = ""
+    """What stands before `select` in the name of the metric that now chooses the best: values
+    with different prefixes were measured on different inputs and are never compared."""
 
 
 @dataclass(frozen=True)
@@ -68,3 +71,5 @@ class Outcome:
     best_update: int
     stopped_by: str
     """"max_updates", "patience", "SIGTERM" or "SIGINT"."""
+    prefix: str = ""
+    """What stands before `select` in the name of the metric of which `best` is a value."""

@@ -1,16 +1,22 @@
 """The loop: take batches, update, validate, keep the best, and never lose anything."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
 from triptych.files.notices import notice
+from triptych.files.sizes import human_bytes
 from triptych.training.distributed import Processes
 from triptych.training.optimizer import make_optimizer, set_learning_rate
-from triptych.training.progress import ProgressLine, measure_peak_flops
+from triptych.training.progress import (
+    ProgressLine,
+    measure_peak_flops,
+    peak_memory,
+    reset_peak_memory,
+)
 from triptych.training.run_folder import Row, RunFolder
 from triptych.training.settings import SMALLER_IS_BETTER, OptimizerSettings, TrainingSettings
 from triptych.training.signals import StopRequest
@@ -67,6 +73,7 @@ class Trainer:
         checkpoint is from before it.
         """
         peak = measure_peak_flops(self.processes.device, self.settings.precision)
+        reset_peak_memory(self.processes.device)
         total, c = self.settings.max_updates, self.counters
         with (
             StopRequest() as stop,
@@ -113,6 +120,7 @@ class Trainer:
     def _log(
         self, means: Means, rate: float, seconds: float, share: float, line: ProgressLine
     ) -> None:
+        memory = peak_memory(self.processes.device)
         row = {
             "update": self.counters.update,
             "epoch": self.task.source.epoch,
@@ -123,13 +131,14 @@ class Trainer:
             "gradient_norm": means.gradient_norm,
             "tokens_per_second": means.n_tokens / seconds,
             "peak_share": share,
+            "peak_memory": memory,
         }
         if self.processes.is_first:
             self._add_row(row)
         line.show(
             self.counters.update,
             f"loss {row['loss']:.3f}  {row['tokens_per_second']:,.0f} tokens/s  "
-            f"{share:.0%} of peak  epoch {row['epoch']}",
+            f"{share:.0%} of peak  {human_bytes(memory)}  epoch {row['epoch']}",
         )
 
     def _is_due(self, every: int) -> bool:
@@ -164,8 +173,10 @@ class Trainer:
                 self.model.eval()
                 found = self.task.validate(self.model)
                 self.model.train()
-                value = self._selected(found.metrics)
-                better = torch.tensor([value, float(self._is_better(value))], dtype=torch.float64)
+                value = self._selected(found)
+                is_better = float(self._is_better(value, found.prefix))
+                better = torch.tensor([value, is_better], dtype=torch.float64)
+                c.prefix = found.prefix
                 self._report(found, bool(better[1]), line)
                 if better[1]:
                     self.task.save_model(self.run_folder.best, self.model, None)
@@ -178,12 +189,13 @@ class Trainer:
         if self.processes.is_first:
             self.run_folder.keep_only(self._validated_folders())
 
-    def _selected(self, metrics: Mapping[str, float]) -> float:
-        assert self.settings.select in metrics, sorted(metrics)
-        return float(metrics[self.settings.select])
+    def _selected(self, found: Validation) -> float:
+        name = found.prefix + self.settings.select
+        assert name in found.metrics, sorted(found.metrics)
+        return float(found.metrics[name])
 
-    def _is_better(self, value: float) -> bool:
-        if self.counters.best is None:
+    def _is_better(self, value: float, prefix: str) -> bool:
+        if self.counters.best is None or prefix != self.counters.prefix:
             return True
         if self.settings.select in SMALLER_IS_BETTER:
             return value < self.counters.best
@@ -263,4 +275,4 @@ class Trainer:
 
     def _outcome(self, stopped_by: str) -> Outcome:
         c = self.counters
-        return Outcome(c.update, c.best, c.best_update, stopped_by)
+        return Outcome(c.update, c.best, c.best_update, stopped_by, c.prefix)

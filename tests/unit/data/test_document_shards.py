@@ -5,7 +5,7 @@ import pytest
 
 from triptych.data import document_shards
 from triptych.data.document_shards import DocumentShards
-from triptych.data.documents import EMPTY, NO_TOKENS, DocumentReport
+from triptych.data.documents import EMPTY, NO_TOKENS, DocumentReport, read_documents
 from triptych.data.pairs import SentencePair
 from triptych.data.shards import PairShards
 from triptych.errors import DataError, UsageError
@@ -65,6 +65,27 @@ def test_what_has_no_tokens_is_left_out_and_counted(tmp_path, tokenizer):
     assert (report.left_out.counts[NO_TOKENS], report.left_out.counts[EMPTY]) == (5, 2)
     assert report.left_out.examples[EMPTY] == ["document 2", "document 3"]
     assert report.left_out.examples[NO_TOKENS] == ["document 1", "document 1", "document 2"]
+
+
+def test_each_token_knows_its_file(tmp_path, tokenizer):
+    """Documents without text are in no file's count; a file may have none at all."""
+    files = ["5 6 7\n8\n\n9\n\n \n", "\n\n", "10 11\n\n@\n\n12\n13\n"]
+    for number, text in enumerate(files):
+        (tmp_path / f"{number}.txt").write_text(text)
+    tokenizer.encode = lambda texts: [
+        [int(n) for n in text.replace("@", "").split()] for text in texts
+    ]
+    names = [tmp_path / f"{number}.txt" for number in range(3)]
+    documents, report = read_documents(names, "lines")
+    corpus = DocumentShards.build(documents, tokenizer, tmp_path / "c", report=report)
+    assert corpus.manifest["n_documents_of"] == [2, 0, 2]
+    assert corpus.n_files == 3
+    places = np.arange(len(corpus.tokens))
+    by_hand = [0 if token < 10 else 2 for token in corpus.tokens]
+    assert corpus.files_of(places).tolist() == by_hand == [0, 0, 0, 0, 0, 2, 2, 2, 2]
+    alone = DocumentShards.build(TEXTS, tokenizer, tmp_path / "d")
+    assert alone.n_files == 1
+    assert alone.files_of(np.arange(10)).tolist() == [0] * 10
 
 
 @pytest.mark.parametrize("texts", [[], [["5 6"]], [["5", "6"], [" "], []]])

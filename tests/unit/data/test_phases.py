@@ -27,6 +27,14 @@ def test_each_source_has_its_number_and_the_last_no_end() -> None:
     assert found == ["A0.0", "A0.1", "A0.2", "A1.0", "B0.0", "B0.1", "C0.0", "C0.1", "C0.2", "C1.0"]
 
 
+def test_the_phase_of_the_last_batch_and_of_the_next() -> None:
+    source, found = made(), []
+    for _ in range(8):
+        found.append((source.last_phase, source.phase))
+        next(source)
+    assert found == [(0, 0), (0, 0), (0, 0), (0, 0), (0, 1), (1, 1), (1, 2), (2, 2)]
+
+
 @pytest.mark.parametrize("stop", range(10))
 def test_it_goes_on_where_it_was(stop: int) -> None:
     whole, source = made(), made()

@@ -1,6 +1,7 @@
 """The small parts of the trainer: optimizer groups, signals, processes, TensorBoard."""
 
 import os
+import resource
 import signal
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from torch import nn
 from triptych.errors import ConfigError
 from triptych.training.distributed import Processes
 from triptych.training.optimizer import make_optimizer, set_learning_rate
+from triptych.training.progress import peak_memory
 from triptych.training.settings import OptimizerSettings, TrainingSettings
 from triptych.training.signals import StopRequest
 from triptych.training.tensorboard import tensorboard_rows
@@ -60,6 +62,17 @@ def test_fused_adam_follows_the_equations_of_kingma_and_ba() -> None:
         m, v = 0.9 * m + 0.1 * gradient, 0.98 * v + 0.02 * gradient**2
         x = x - rate * (m / (1 - 0.9**t)) / ((v / (1 - 0.98**t)).sqrt() + 1e-9)
         torch.testing.assert_close(p.detach().double(), x, rtol=1e-5, atol=1e-6)
+
+
+def test_the_peak_of_memory_holds_what_was_held() -> None:
+    device = torch.device("cpu")
+    held = torch.ones(50_000_000)
+    peak = peak_memory(device)
+    assert peak >= held.nbytes
+    del held
+    assert peak_memory(device) >= 0.99 * peak  # pages are counted in batches
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    assert peak <= 1.01 * largest
 
 
 def test_a_signal_asks_and_the_handler_is_put_back() -> None:

@@ -12,6 +12,7 @@ from triptych.training.schedule import (
     linear,
     make_schedule,
     paper_peak,
+    warmup_stable_decay,
 )
 from triptych.training.settings import OptimizerSettings
 
@@ -32,6 +33,7 @@ SCHEDULES = {
     "linear": linear(PEAK, WARMUP, LAST),
     "cosine": cosine(PEAK, WARMUP, LAST),
     "constant": constant(PEAK, WARMUP),
+    "wsd": warmup_stable_decay(PEAK, WARMUP, LAST, 0.2),
 }
 
 
@@ -71,6 +73,23 @@ def test_constant_stays():
     assert SCHEDULES["constant"](10**9) == PEAK
 
 
+@pytest.mark.parametrize("share", [0.1, 0.25, 1.0])
+def test_warm_up_stable_decay_has_three_parts(share):
+    """The last part is 1 − √ of the way through it; it ends just after the last update."""
+    rate = warmup_stable_decay(PEAK, WARMUP, LAST, share)
+    begin = max(WARMUP, LAST - share * LAST)
+    for update in range(WARMUP, LAST + 2):
+        done = max(0, (update - begin) / (LAST + 1 - begin))
+        assert rate(update) == pytest.approx(PEAK * (1 - math.sqrt(done)), rel=1e-9, abs=1e-15)
+    assert 0 < rate(LAST) < rate(begin + 1) < rate(begin) == PEAK
+    assert rate(LAST + 1) == rate(LAST + 100) == 0
+
+
+def test_the_settings_share_is_the_schedule_s():
+    made = make_schedule(OptimizerSettings(schedule="wsd", warmup=9, decay_share=0.5), PEAK, 100)
+    assert (made(50), made(51) < PEAK) == (PEAK, True)
+
+
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_settings_name_the_schedule(name):
     made = make_schedule(OptimizerSettings(schedule=name, warmup=WARMUP), PEAK, LAST)
@@ -78,7 +97,7 @@ def test_settings_name_the_schedule(name):
         assert made(update) == SCHEDULES[name](update)
 
 
-@pytest.mark.parametrize("name", ["linear", "cosine"])
+@pytest.mark.parametrize("name", ["linear", "cosine", "wsd"])
 def test_a_run_shorter_than_its_warm_up_still_has_a_rate(name):
     rate = make_schedule(OptimizerSettings(schedule=name, warmup=100), PEAK, 50)
     assert all(0 < rate(update) <= PEAK for update in range(1, 51))
