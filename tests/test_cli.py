@@ -64,7 +64,7 @@ OPTIONS = {
         "--vocab-size --tokenizer --batch-tokens --max-tokens --bpe-dropout "
         "--preset --dropout --from --label-smoothing --r-drop "
         "--learning-rate --warmup --schedule --decay-share --beta-1 --beta-2 --eps "
-        "--weight-decay --clip-norm "
+        "--weight-decay --clip-norm --optimizer --muon-learning-rate "
         "--max-updates --accumulate --precision --validate-every "
         "--checkpoint-every --select --patience --average --compile --activation-checkpointing "
         f"--seed --tensorboard {MACHINE}"
@@ -76,7 +76,7 @@ OPTIONS = {
         "--long-updates --long-seq-len --long-batch-size --preset --dropout --from "
         "--initial-std --sinusoidal-start "
         "--learning-rate --warmup --schedule --decay-share --beta-1 --beta-2 --eps "
-        "--weight-decay --clip-norm "
+        "--weight-decay --clip-norm --optimizer --muon-learning-rate "
         "--max-updates --accumulate --precision --validate-every --checkpoint-every --select "
         f"--patience --average --compile --activation-checkpointing --seed --tensorboard {MACHINE}"
     ),

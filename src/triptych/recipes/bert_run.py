@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from triptych.errors import ConfigError
-from triptych.training.settings import OptimizerSettings, TrainingSettings
+from triptych.training.settings import MuonSettings, TrainingSettings
 
 PRESETS = ("nano", "tiny", "mini", "small", "medium", "base", "large")
 METRICS = ("loss", "masked_nll", "next_nll", "masked_accuracy", "next_accuracy")
@@ -76,7 +76,7 @@ class BertShape:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BertOptimizer(OptimizerSettings):
+class BertOptimizer(MuonSettings):
     """AdamW with the paper's values (appendix A.2), and the clipping of its code.
 
     The paper's code leaves out Adam's bias correction; with a warm-up it makes no difference, and

@@ -25,7 +25,7 @@ from triptych.recipes.translation_run import (
 )
 from triptych.recipes.translator import Translator
 from triptych.recipes.word_alignment import AlignmentHead, align_pairs, choose_alignment_head
-from triptych.training.settings import OptimizerSettings, TrainingSettings
+from triptych.training.settings import MuonSettings, TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def demo_run(data: Path, size: DemoSize, seed: int) -> TranslationRun:
         ),
         model=TranslationModel(preset="nano", dropout=0.05),
         loss=TranslationLoss(label_smoothing=0.0),
-        optimizer=OptimizerSettings(
+        optimizer=MuonSettings(
             learning_rate=3e-3, warmup=size.warmup, schedule="linear", clip_norm=1.0
         ),
         training=TrainingSettings(

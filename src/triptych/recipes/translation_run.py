@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from triptych.errors import ConfigError
-from triptych.training.settings import OptimizerSettings, TrainingSettings
+from triptych.training.settings import MuonSettings, TrainingSettings
 
 PRESETS = ("nano", "tiny", "base", "big")
 METRICS = ("bleu", "chrf", "papers_bleu", "loss", "nll", "perplexity")
@@ -91,7 +91,7 @@ class TranslationRun:
     data: TranslationData
     model: TranslationModel = field(default_factory=TranslationModel)
     loss: TranslationLoss = field(default_factory=TranslationLoss)
-    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    optimizer: MuonSettings = field(default_factory=MuonSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     tensorboard: bool = False
     """Also write event files for TensorBoard (an extra) into `tensorboard/`."""

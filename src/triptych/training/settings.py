@@ -49,10 +49,10 @@ class OptimizerSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class MuonSettings(OptimizerSettings):
-    """AdamW for everything, or Muon (Jordan et al. 2024) for the matrices of the blocks."""
+    """Adam for everything, or Muon (Jordan et al. 2024) for the matrices of the blocks."""
 
     optimizer: Literal["adamw", "muon"] = "adamw"
-    """muon: the matrices of the blocks learn by Muon; embeddings, norms and biases by AdamW."""
+    """muon: the matrices of the blocks learn by Muon; embeddings, norms and biases by Adam."""
     muon_learning_rate: float = 1e-3
     """Peak learning rate of Muon, on the scale of AdamW's (formula: `training/optimizer.py`)."""
 
