@@ -102,6 +102,7 @@ OPTIONS = {
     ),
     "evaluate classification": f"MODEL --data --json {COLUMNS} {MACHINE}",
     "evaluate sts": f"MODEL --data --json {COLUMNS} {MACHINE}",
+    "evaluate senses": f"MODEL --data --words --seed --json --quiet {MACHINE}",
     "finetune classification": finetuning("--max-seq-len --batch-size", COLUMNS),
     "finetune regression": finetuning("--max-seq-len --batch-size", COLUMNS),
     "finetune tagging": finetuning("--max-seq-len --batch-size", "--word-column --tag-column"),

@@ -45,6 +45,9 @@ VERBS: dict[tuple[str, ...], Verb] = {
     ("evaluate", "sts"): Verb(
         "evaluate_sts", "How well values, or cosines, follow those of people."
     ),
+    ("evaluate", "senses"): Verb(
+        "evaluate_senses", "How well the vectors of words tell their senses, by layer."
+    ),
     ("tokenizer", "train"): Verb(
         "tokenizer_train", "Learn a vocabulary from text: a joint BPE, or WordPiece."
     ),

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from triptych.checkpoint import ModelFolder
 from triptych.convert.elmo import load_published
+from triptych.data.occurrences import word_span
 from triptych.errors import DataError, UsageError
 from triptych.predecessors.elmo import Elmo
 from triptych.recipes.generator_parts import in_batches
 from triptych.recipes.model_kinds import elmo_parts
-from triptych.recipes.word_vectors import word_span
 from triptych.tokenizers.words import Words, sentence_characters, split_with_spans
 
 Vectors = npt.NDArray[np.float32]
