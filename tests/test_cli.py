@@ -87,6 +87,14 @@ OPTIONS = {
         "--max-updates --accumulate --precision --validate-every --checkpoint-every --select "
         f"--patience --average --compile --seed --tensorboard {MACHINE}"
     ),
+    "train elmo": (
+        "--out --config --fresh --quiet --json "
+        "--text --valid-text --text-field --language --vocab-size --max-seq-len --batch-words "
+        "--preset --dropout --from --n-samples "
+        "--learning-rate --warmup --schedule --beta-1 --beta-2 --eps --weight-decay --clip-norm "
+        "--max-updates --accumulate --precision --validate-every --checkpoint-every --select "
+        f"--patience --average --compile --seed --tensorboard {MACHINE}"
+    ),
     "translate": (
         f"MODEL --input --n-best --alignments --json --verify --quiet {SEARCH} {MACHINE}"
     ),

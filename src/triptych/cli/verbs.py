@@ -17,6 +17,9 @@ VERBS: dict[tuple[str, ...], Verb] = {
     ),
     ("train", "bert"): Verb("train_bert", "Pretrain an encoder on documents, or go on with a run."),
     ("train", "gpt"): Verb("train_gpt", "Train a generator on text, or go on with a run."),
+    ("train", "elmo"): Verb(
+        "train_elmo", "Train ELMo, vectors of words in their sentences, or go on with a run."
+    ),
     ("finetune", "classification"): Verb(
         "finetune_classification", "Teach an encoder to label texts, with several seeds."
     ),

@@ -68,22 +68,24 @@ class Words:
         self.pad_id = self.eos_id
 
     @classmethod
-    def train(cls, texts: Iterable[str], also: Iterable[str] = ()) -> "Words":
-        """All words of `texts`, the commonest first, ties in order of their code points.
+    def train(cls, texts: Iterable[str], vocab_size: int) -> "Words":
+        """The commonest words of `texts`, ties in order of their code points; marks are counted.
 
-        Behind them come the words that only `also` has. Memory grows with the number of distinct
-        words. Raises DataError where the text has fewer than two distinct ones.
+        Memory grows with the number of distinct words. Raises DataError where the text has fewer
+        than two of them, UsageError for a vocabulary that has no room beside the marks.
         """
+        if vocab_size <= len(MARKS):
+            raise UsageError(
+                f"a vocabulary of {vocab_size} has no room for a word beside its {len(MARKS)} "
+                "marks; give it more"
+            )
         counts = Counter(word for text in texts for word in split_words(text))
-        for mark in MARKS:
-            counts.pop(mark, None)
         if len(counts) < 2:
             raise DataError(
                 f"the text has {len(counts)} distinct words; a language model needs at least 2"
             )
         words = sorted(counts, key=lambda word: (-counts[word], word))
-        others = {word for text in also for word in split_words(text)}
-        return cls([*words, *sorted(others - counts.keys() - set(MARKS))])
+        return cls(words[: vocab_size - len(MARKS)])
 
     @classmethod
     def load(cls, folder: Path) -> "Words":
@@ -111,14 +113,15 @@ class Words:
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / WORDS_FILE, "\n".join(self._tokens))
 
-    def first(self, vocab_size: int) -> "Words":
-        """The vocabulary of the first so many entries, marks included. Raises UsageError."""
-        if vocab_size <= len(MARKS):
-            raise UsageError(
-                f"a vocabulary of {vocab_size} holds no word beside its {len(MARKS)} marks; "
-                "give it more"
-            )
-        return Words(self._tokens[len(MARKS) : vocab_size])
+    def extended(self, texts: Iterable[str]) -> "Words":
+        """With every other word of `texts` behind these, as they come.
+
+        Memory grows with the number of distinct words.
+        """
+        others: dict[str, None] = {}
+        for text in texts:
+            others.update((w, None) for w in split_words(text) if w not in self._ids)
+        return Words([*self._tokens[len(MARKS) :], *others])
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text's words, without the marks of a sentence."""

@@ -40,18 +40,18 @@ def test_characters_are_bytes_between_marks() -> None:
     ]
 
 
-def test_common_words_come_first_and_others_last() -> None:
-    words = Words.train(["b a b", "c b a <UNK>"], also=["d a", "z <S>"])
-    assert words.tokens(range(5)) == [*MARKS, "b", "a"]
-    assert words.tokens([words.vocab_size - 1]) == ["z"]
-    small = words.first(5)
-    assert small.encode(["a b c"]) == [[4, 3, small.unk_id]]
-    with pytest.raises(UsageError, match="a vocabulary of 3 holds no word"):
-        words.first(3)
+def test_common_words_come_first_and_others_behind() -> None:
+    words = Words.train(["b a b", "c b a <UNK>"], 5)
+    assert words.tokens(range(words.vocab_size)) == [*MARKS, "b", "a"]
+    assert words.encode(["a b c"]) == [[4, 3, words.unk_id]]
+    more = words.extended(["d a", "z b d"])
+    assert more.tokens(range(3, more.vocab_size)) == ["b", "a", "d", "z"]
+    with pytest.raises(UsageError, match="a vocabulary of 3 has no room"):
+        Words.train(["a b"], 3)
 
 
 def test_saved_and_loaded(tmp_path: Path) -> None:
-    words = Words.train(["b a b ü"])
+    words = Words.train(["b a b ü"], 9)
     words.save(tmp_path)
     again = Words.load(tmp_path)
     assert again.tokens(range(again.vocab_size)) == words.tokens(range(words.vocab_size))
@@ -59,7 +59,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
 
 def test_bad_input(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="1 distinct words"):
-        Words.train(["a a a"])
+        Words.train(["a a a"], 9)
     with pytest.raises(ModelFileError, match=WORDS_FILE):
         Words.load(tmp_path)
     (tmp_path / WORDS_FILE).write_text("<S>\n</S>\n<UNK>\na\na\n")
