@@ -104,6 +104,7 @@ OPTIONS = {
     "embed": f"MODEL --input --out --quiet {EMBEDDING} {MACHINE}",
     "search": f"MODEL --corpus --query --top-k --json --quiet {EMBEDDING} {MACHINE}",
     "similarity": f"MODEL FIRST SECOND --json {MACHINE}",
+    "senses": ("MODEL WORD --sentences --static --layer --clusters --out --seed --json " + MACHINE),
     "evaluate translation": (
         "MODEL --data --source --target --against --output --language --seed --json --quiet "
         f"{SEARCH} {MACHINE}"

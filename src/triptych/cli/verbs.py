@@ -39,6 +39,7 @@ VERBS: dict[tuple[str, ...], Verb] = {
     ("embed",): Verb("embed", "One vector a line of text, as a NumPy file."),
     ("search",): Verb("search", "The lines of a file nearest in meaning to a query."),
     ("similarity",): Verb("similarity", "The cosine of two texts."),
+    ("senses",): Verb("senses", "The occurrences of a word in clusters, and their picture."),
     ("evaluate", "translation"): Verb(
         "evaluate_translation", "BLEU and chrF of a model on a test set."
     ),
