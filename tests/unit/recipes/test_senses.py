@@ -72,7 +72,7 @@ def test_bad_input() -> None:
         word_senses([Made()], "bank", uses("ab"))
     with pytest.raises(UsageError, match="there is no layer '7'; there are 0, 1"):
         word_senses([Made()], "bank", uses("abc"), layer="7")
-    with pytest.raises(DataError, match="at layer 0 of the made model all 3 .* one vector"):
+    with pytest.raises(DataError, match=r"at layer 0 of the made model all 3 .* one vector"):
         word_senses([Made()], "bank", uses("abc"), layer="0")
 
 
