@@ -13,6 +13,7 @@ from triptych import checkpoint
 from triptych.errors import DataError, ModelFileError, UsageError
 from triptych.predecessors.characters import CharacterConfig
 from triptych.predecessors.elmo import Elmo, ElmoConfig
+from triptych.recipes.convert import convert_to_huggingface
 from triptych.recipes.load import load_encoder
 from triptych.recipes.word_encoder import WordEncoder
 from triptych.tokenizers.words import Words
@@ -80,6 +81,8 @@ def test_bad_input(encoder: WordEncoder, folder: Path, tmp_path: Path) -> None:
         encoder.word_vectors(["a frog", "a toad"], "frog")
     with pytest.raises(UsageError, match="layer 3 is not there"):
         encoder.word_vectors(["a frog"], "frog", layer=3)
+    with pytest.raises(UsageError, match="is an ELMo model, which transformers does not have"):
+        convert_to_huggingface(folder, tmp_path / "converted")
     with pytest.raises(DataError, match="sentence 2 has no word"):
         encoder.embed_words([["a"], []])
     with pytest.raises(ModelFileError, match="is an ELMo model; this needs an encoder"):
