@@ -12,9 +12,9 @@ PACKAGE = Path(__file__).parents[1] / "src" / "triptych"
 
 BASE = {"errors"}
 FILES = {"errors", "files"}
-MODEL_FOLDER = {"models", "tokenizers", "config", "core"}
+MODEL_FOLDER = {"models", "predecessors", "tokenizers", "config", "core"}
 BELOW_RECIPES = MODEL_FOLDER | {
-    *("data", "training", "decoding", "evaluation", "inspection", "runtime", "predecessors"),
+    *("data", "training", "decoding", "evaluation", "inspection", "runtime"),
     *("checkpoint", "convert"),
 }
 MAY_IMPORT = {  # room -> the rooms that it may see besides itself

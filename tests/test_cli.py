@@ -90,6 +90,15 @@ OPTIONS = {
         "--max-updates --accumulate --precision --validate-every --checkpoint-every --select "
         f"--patience --average --compile --activation-checkpointing --seed --tensorboard {MACHINE}"
     ),
+    "train elmo": (
+        "--out --config --fresh --quiet --json "
+        "--text --valid-text --text-field --language --vocab-size --max-seq-len --batch-words "
+        "--preset --dropout --from --n-samples "
+        "--learning-rate --warmup --schedule --decay-share --beta-1 --beta-2 --eps "
+        "--weight-decay --clip-norm "
+        "--max-updates --accumulate --precision --validate-every --checkpoint-every --select "
+        f"--patience --average --compile --activation-checkpointing --seed --tensorboard {MACHINE}"
+    ),
     "translate": (
         f"MODEL --input --n-best --alignments --json --verify --quiet {SEARCH} {MACHINE}"
     ),
@@ -102,6 +111,7 @@ OPTIONS = {
     "embed": f"MODEL --input --out --quiet {EMBEDDING} {MACHINE}",
     "search": f"MODEL --corpus --query --top-k --json --quiet {EMBEDDING} {MACHINE}",
     "similarity": f"MODEL FIRST SECOND --json {MACHINE}",
+    "senses": ("MODEL WORD --sentences --static --layer --clusters --out --seed --json " + MACHINE),
     "evaluate translation": (
         "MODEL --data --source --target --against --output --language --seed --json --quiet "
         f"{SEARCH} {MACHINE}"
@@ -119,6 +129,7 @@ OPTIONS = {
     "evaluate zero-shot": (
         f"MODEL --data --on-too-long --json --quiet --batch-tokens --stride {MACHINE}"
     ),
+    "evaluate senses": f"MODEL --data --words --seed --json --quiet {MACHINE}",
     "finetune classification": finetuning("--max-seq-len --batch-size", COLUMNS),
     "finetune regression": finetuning("--max-seq-len --batch-size", COLUMNS),
     "finetune tagging": finetuning("--max-seq-len --batch-size", "--word-column --tag-column"),

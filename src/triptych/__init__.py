@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from triptych.models.bert import Bert, BertConfig
     from triptych.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
     from triptych.models.gpt import Gpt, GptConfig
+    from triptych.predecessors.elmo import Elmo, ElmoConfig, LayerMix
     from triptych.recipes.completion import Completion
     from triptych.recipes.encoder import Encoder
     from triptych.recipes.fill import Filling
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from triptych.recipes.translate_options import TranslateOptions
     from triptych.recipes.translation import Translation
     from triptych.recipes.translator import Translator
+    from triptych.recipes.word_encoder import WordEncoder
 
 __version__ = "0.1.0"
 
@@ -44,6 +46,8 @@ __all__ = [
     "DataError",
     "DiskFullError",
     "DivergedError",
+    "Elmo",
+    "ElmoConfig",
     "Encoder",
     "EncoderDecoder",
     "EncoderDecoderConfig",
@@ -52,6 +56,7 @@ __all__ = [
     "Generator",
     "Gpt",
     "GptConfig",
+    "LayerMix",
     "LockedError",
     "MachineError",
     "ModelFileError",
@@ -60,6 +65,7 @@ __all__ = [
     "Translator",
     "TriptychError",
     "UsageError",
+    "WordEncoder",
     "__version__",
     "load",
 ]
@@ -68,6 +74,8 @@ _HOMES = {
     "Bert": "models.bert",
     "BertConfig": "models.bert",
     "Completion": "recipes.completion",
+    "Elmo": "predecessors.elmo",
+    "ElmoConfig": "predecessors.elmo",
     "Encoder": "recipes.encoder",
     "EncoderDecoder": "models.encoder_decoder",
     "EncoderDecoderConfig": "models.encoder_decoder",
@@ -76,9 +84,11 @@ _HOMES = {
     "Generator": "recipes.generator",
     "Gpt": "models.gpt",
     "GptConfig": "models.gpt",
+    "LayerMix": "predecessors.elmo",
     "TranslateOptions": "recipes.translate_options",
     "Translation": "recipes.translation",
     "Translator": "recipes.translator",
+    "WordEncoder": "recipes.word_encoder",
     "load": "recipes.load",
 }
 

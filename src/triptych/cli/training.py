@@ -27,7 +27,7 @@ class RunFolderOptions:
 
 
 def train(recipe: Callable[..., Any], run: "Run", options: RunFolderOptions, device: str) -> int:
-    """`recipe` is `train_translation`, `train_bert` or `train_gpt`.
+    """`recipe` is `train_translation`, `train_bert`, `train_gpt` or `train_elmo`.
 
     Until the end or a signal; 75 after SIGTERM and 130 after SIGINT, both saved.
     """

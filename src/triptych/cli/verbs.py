@@ -17,6 +17,9 @@ VERBS: dict[tuple[str, ...], Verb] = {
     ),
     ("train", "bert"): Verb("train_bert", "Pretrain an encoder on documents, or go on with a run."),
     ("train", "gpt"): Verb("train_gpt", "Train a generator on text, or go on with a run."),
+    ("train", "elmo"): Verb(
+        "train_elmo", "Train ELMo, vectors of words in their sentences, or go on with a run."
+    ),
     ("finetune", "classification"): Verb(
         "finetune_classification", "Teach an encoder to label texts, with several seeds."
     ),
@@ -36,6 +39,7 @@ VERBS: dict[tuple[str, ...], Verb] = {
     ("embed",): Verb("embed", "One vector a line of text, as a NumPy file."),
     ("search",): Verb("search", "The lines of a file nearest in meaning to a query."),
     ("similarity",): Verb("similarity", "The cosine of two texts."),
+    ("senses",): Verb("senses", "The occurrences of a word in clusters, and their picture."),
     ("evaluate", "translation"): Verb(
         "evaluate_translation", "BLEU and chrF of a model on a test set."
     ),
@@ -56,6 +60,9 @@ VERBS: dict[tuple[str, ...], Verb] = {
     ),
     ("evaluate", "zero-shot"): Verb(
         "evaluate_zero_shot", "GPT-2's published figures, and those of a generator beside them."
+    ),
+    ("evaluate", "senses"): Verb(
+        "evaluate_senses", "How well the vectors of words tell their senses, by layer."
     ),
     ("tokenizer", "train"): Verb(
         "tokenizer_train", "Learn a vocabulary from text: a joint BPE, or WordPiece."

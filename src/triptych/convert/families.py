@@ -7,17 +7,19 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from triptych.convert import bert, bert_config, gpt2, gpt2_config, marian, marian_config
+from triptych.convert import bert, bert_config, elmo, gpt2, gpt2_config, marian, marian_config
 from triptych.errors import ModelFileError
 from triptych.models.encoder_decoder import EncoderDecoder
 from triptych.models.gpt import Gpt
 from triptych.models.heads import BertWithHeads
+from triptych.predecessors.elmo import Elmo
 from triptych.tokenizers.base import Tokenizer
 from triptych.tokenizers.loading import (
     load_encoder_tokenizer,
     load_tokenizer,
     load_translation_tokenizer,
 )
+from triptych.tokenizers.words import Words
 
 Json = Mapping[str, Any]
 Tensors = Mapping[str, Tensor]
@@ -56,6 +58,11 @@ def _check_generator(config: Any, tokenizer: Any, place: str) -> None:
     if config.eos_id is not None:
         _check_equal("eos_id", config.eos_id, tokenizer.eos_id, place)
     _check_rows(config.vocab_size, tokenizer, place)
+
+
+def _check_words(config: Any, tokenizer: Any, place: str) -> None:
+    if config.vocab_size:  # else nothing is predicted, and the words do not matter
+        _check_equal("vocab_size", config.vocab_size, tokenizer.vocab_size, place)
 
 
 def _check_rows(n_rows: int, tokenizer: Any, place: str) -> None:
@@ -108,7 +115,19 @@ GPT2 = Family(
     load_tokenizer=load_tokenizer,
     check_fit=_check_generator,
 )
-FAMILIES = {family.model_type: family for family in (MARIAN, BERT, GPT2)}
+ELMO = Family(
+    model_type=elmo.MODEL_TYPE,
+    model=Elmo,
+    config_from_json=elmo.config_from_json,
+    config_to_json=elmo.config_to_json,
+    generation_to_json=lambda config: {},
+    complete=lambda config, tensors: config,
+    from_tensors=elmo.from_tensors,
+    to_tensors=elmo.to_tensors,
+    load_tokenizer=Words.load,
+    check_fit=_check_words,
+)
+FAMILIES = {family.model_type: family for family in (MARIAN, BERT, GPT2, ELMO)}
 
 
 def family_of(config: Json, place: str) -> Family:

@@ -45,30 +45,56 @@ def vector_map(vectors: ArrayLike, labels: Sequence[str], form: Format = "svg") 
     Labels are named in a key, the commonest first. Raises UsageError where labels are too many to
     tell apart or not as many as vectors, and as `principal_axes`.
     """
-    points, shares = principal_axes(vectors)
-    if len(labels) != len(points):
-        raise UsageError(f"{len(points)} vectors and {len(labels)} labels; give each one its own.")
+    return vector_maps([("", vectors)], labels, form)
+
+
+def vector_maps(
+    panels: Sequence[tuple[str, ArrayLike]], labels: Sequence[str], form: Format = "svg"
+) -> bytes:
+    """As `vector_map`, for several (title, vectors) of the same things beside each other."""
+    found = [(title, *principal_axes(vectors)) for title, vectors in panels]
+    for _, points, _ in found:
+        if len(labels) != len(points):
+            raise UsageError(
+                f"{len(points)} vectors and {len(labels)} labels; give each one its own."
+            )
     names = sorted(set(labels), key=lambda name: (-labels.count(name), name))
     if len(names) > len(SERIES):
         raise UsageError(f"{len(names)} labels cannot be told apart; give at most {len(SERIES)}.")
-    with new_figure(4.4, 3.3) as figure:
-        axes: Axes = figure.subplots()
-        for name, color, shape in zip(names, SERIES, SHAPES, strict=False):
-            own = points[[label == name for label in labels]]
-            axes.plot(
-                own[:, 0],
-                own[:, 1],
-                shape,
-                ms=5.5,
-                mfc=color,
-                mec="white",
-                mew=0.6,
-                label=name.replace("$", r"\$"),
-            )
-        axes.axhline(0, color=LINE, lw=0.6, zorder=0)
-        axes.axvline(0, color=LINE, lw=0.6, zorder=0)
-        axes.tick_params(length=0)
-        axes.set_xlabel(f"first axis, {shares[0]:.0%} of the variance")
-        axes.set_ylabel(f"second axis, {shares[1]:.0%}")
-        figure.legend(loc="outside upper left", ncols=len(names), frameon=False, handletextpad=0.2)
+    with new_figure(4.4 * len(panels), 3.3) as figure:
+        all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
+        for axes, (title, points, shares) in zip(all_axes, found, strict=True):
+            _draw(axes, points, labels, names)
+            axes.set_title(title)
+            axes.set_xlabel(f"first axis, {shares[0]:.0%} of the variance")
+            axes.set_ylabel(f"second axis, {shares[1]:.0%}")
+        handles, shown = all_axes[0].get_legend_handles_labels()
+        figure.legend(
+            handles,
+            shown,
+            loc="outside upper left",
+            ncols=len(names),
+            frameon=False,
+            handletextpad=0.2,
+        )
         return picture_bytes(figure, form)
+
+
+def _draw(
+    axes: "Axes", points: NDArray[np.float64], labels: Sequence[str], names: Sequence[str]
+) -> None:
+    for name, color, shape in zip(names, SERIES, SHAPES, strict=False):
+        own = points[[label == name for label in labels]]
+        axes.plot(
+            own[:, 0],
+            own[:, 1],
+            shape,
+            ms=5.5,
+            mfc=color,
+            mec="white",
+            mew=0.6,
+            label=name.replace("$", r"\$"),
+        )
+    axes.axhline(0, color=LINE, lw=0.6, zorder=0)
+    axes.axvline(0, color=LINE, lw=0.6, zorder=0)
+    axes.tick_params(length=0)

@@ -10,6 +10,7 @@ from triptych.errors import ModelFileError, UsageError
 from triptych.files.sizes import human_bytes
 from triptych.models.gpt import Gpt
 from triptych.models.heads import BertWithHeads
+from triptych.predecessors.elmo import Elmo
 from triptych.recipes.load import find_model
 
 CARD = "What `triptych convert --to huggingface` wrote from `{source}`.\n"
@@ -20,12 +21,14 @@ def convert_to_huggingface(source: Path | str, out: Path) -> int:
 
     Everything else in `source` (a checkpoint's optimizer, for instance) is left behind. Returns
     the number of parameters. Raises ModelFileError for a folder that cannot be read, UsageError
-    where `out` holds something else.
+    where `out` holds something else, or for ELMo.
     """
     found = find_model(source)
     if out.exists() and out.resolve() == found.resolve():
         raise UsageError(f"{out} is the model itself; name another folder to write")
     folder = checkpoint.load_folder(found)
+    if isinstance(folder.model, Elmo):
+        raise UsageError(f"{source} is an ELMo model, which transformers does not have")
     pooling, model = read_pooling(found), folder.model
 
     def add_pooling(new: Path) -> None:

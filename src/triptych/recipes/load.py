@@ -4,12 +4,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from triptych import checkpoint
+from triptych.convert.elmo import is_published
 from triptych.errors import ModelFileError, UsageError
 from triptych.models.gpt import Gpt
 from triptych.models.heads import BertWithHeads
+from triptych.predecessors.elmo import Elmo
 from triptych.recipes.encoder import Encoder
 from triptych.recipes.generator import Generator
 from triptych.recipes.translator import Translator
+from triptych.recipes.word_encoder import WordEncoder
 from triptych.runtime.attention import use_fast_attention
 from triptych.runtime.device import choose_device
 
@@ -20,19 +23,22 @@ def load(
     device: str = "auto",
     precision: Literal["fp32", "bf16"] = "fp32",
     verify: bool = False,
-) -> Translator | Encoder | Generator:
+) -> Translator | Encoder | Generator | WordEncoder:
     """The model in a folder or on the Hub, ready to use, by the `model_type` of its config.json.
 
     `marian` (what `triptych train translation` writes, and OPUS-MT) gives a Translator; `bert`
-    (BERT, MiniLM, sentence-transformers' folders of them) an Encoder; `gpt2` a Generator. On a GPU
-    if there is one, or on `device`; an encoder's weights in `precision`. `verify` checks the hashes
-    of all files again.
+    (BERT, MiniLM, sentence-transformers' folders of them) an Encoder; `gpt2` a Generator;
+    `triptych-elmo`, and the files published for ELMo (options.json and an .hdf5), a WordEncoder. On
+    a GPU if there is one, or on `device`; an encoder's weights in `precision`. `verify` checks the
+    hashes of all files again.
 
     Raises ModelFileError for a folder that is missing, damaged or of a kind we do not know,
     MachineError for a device that is not there.
     """
     place = choose_device(device)
     path = find_model(name_or_path)
+    if is_published(path):
+        return WordEncoder.from_published(path, place)
     folder = checkpoint.load_folder(path, verify=verify)
     use_fast_attention(folder.model)
     if isinstance(folder.model, BertWithHeads):
@@ -41,6 +47,8 @@ def load(
         raise UsageError(f"precision {precision} is for encoders; other models run in fp32")
     if isinstance(folder.model, Gpt):
         return Generator.from_folder(folder, place)
+    if isinstance(folder.model, Elmo):
+        return WordEncoder.from_folder(folder, place)
     return Translator.from_folder(folder, place)
 
 
@@ -50,8 +58,7 @@ def load_translator(
     """As `load`. Raises ModelFileError for a model of another family."""
     model = load(name_or_path, device=device, verify=verify)
     if not isinstance(model, Translator):
-        kind = "an encoder" if isinstance(model, Encoder) else "a decoder-only model"
-        raise ModelFileError(f"{name_or_path} is {kind}; this needs a translation model")
+        raise ModelFileError(f"{name_or_path} is {_kind(model)}; this needs a translation model")
     return model
 
 
@@ -61,8 +68,7 @@ def load_encoder(
     """As `load`. Raises ModelFileError for a model of another family."""
     model = load(name_or_path, device=device, precision=precision)
     if not isinstance(model, Encoder):
-        kind = "a translation" if isinstance(model, Translator) else "a decoder-only"
-        raise ModelFileError(f"{name_or_path} is {kind} model; this needs an encoder")
+        raise ModelFileError(f"{name_or_path} is {_kind(model)}; this needs an encoder")
     return model
 
 
@@ -70,9 +76,19 @@ def load_generator(name_or_path: Path | str, *, device: str = "auto") -> Generat
     """As `load`. Raises ModelFileError for a model of another family."""
     model = load(name_or_path, device=device)
     if not isinstance(model, Generator):
-        kind = "an encoder" if isinstance(model, Encoder) else "a translation model"
-        raise ModelFileError(f"{name_or_path} is {kind}; this needs a decoder-only model")
+        raise ModelFileError(f"{name_or_path} is {_kind(model)}; this needs a decoder-only model")
     return model
+
+
+def _kind(model: object) -> str:
+    """What a loaded model is, for messages."""
+    kinds: dict[type, str] = {
+        Translator: "a translation model",
+        Encoder: "an encoder",
+        Generator: "a decoder-only model",
+        WordEncoder: "an ELMo model",
+    }
+    return kinds[type(model)]
 
 
 def find_model(name_or_path: Path | str) -> Path:

@@ -9,7 +9,9 @@ from triptych.config import to_toml
 from triptych.models.encoder_decoder import EncoderDecoder
 from triptych.models.gpt import Gpt
 from triptych.models.heads import BertWithHeads
+from triptych.predecessors.elmo import Elmo
 from triptych.recipes.bert_run import BertRun
+from triptych.recipes.elmo_run import ElmoRun
 from triptych.recipes.finetune_run import FinetuneRun
 from triptych.recipes.gpt_run import GptRun
 from triptych.recipes.translation_run import TranslationRun
@@ -107,6 +109,37 @@ triptych generate FOLDER --prompt 'Once'
 ## Recipe
 
 The content of `run.toml`; `triptych train gpt --config run.toml --out RUN` repeats it.
+
+```toml
+{to_toml(run).strip()}
+```
+"""
+
+
+def elmo_card(run: ElmoRun, out: Path, model: Elmo) -> str:
+    """Markdown with the metadata block that model hubs read."""
+    n_parameters = sum(p.numel() for p in model.parameters())
+    c = model.config
+    return f"""---
+library_name: triptych
+pipeline_tag: feature-extraction
+---
+# ELMo, {c.n_layers} layers of {c.d_cell} cells, {c.d_projection} wide
+
+A bidirectional language model (Peters et al. 2018) of {n_parameters:,} parameters: characters, \
+{c.n_layers} layers of LSTMs in each direction, vectors of {c.d_model}, a softmax over \
+{c.vocab_size:,} words. Trained with triptych {__version__}.
+
+{_scores(RunFolder(out).rows(), "over all validation text and all words", "words")}
+## Use
+
+```bash
+triptych evaluate senses FOLDER --data storybook
+```
+
+## Recipe
+
+The content of `run.toml`; `triptych train elmo --config run.toml --out RUN` repeats it.
 
 ```toml
 {to_toml(run).strip()}

@@ -7,10 +7,12 @@ from triptych.errors import ModelFileError
 from triptych.models.encoder_decoder import EncoderDecoder
 from triptych.models.gpt import Gpt
 from triptych.models.heads import BertWithHeads
+from triptych.predecessors.elmo import Elmo
 from triptych.tokenizers.base import TranslationTokenizer
 from triptych.tokenizers.byte_bpe import ByteBpe
 from triptych.tokenizers.characters import Characters
 from triptych.tokenizers.wordpiece import WordPiece
+from triptych.tokenizers.words import Words
 
 
 def translation_parts(folder: ModelFolder) -> tuple[EncoderDecoder, TranslationTokenizer]:
@@ -32,6 +34,13 @@ def generator_parts(folder: ModelFolder) -> tuple[Gpt, ByteBpe | Characters]:
     if not isinstance(folder.model, Gpt):
         raise _other_kind(folder, "a generator (model_type 'gpt2')")
     return folder.model, cast(ByteBpe | Characters, folder.tokenizer)
+
+
+def elmo_parts(folder: ModelFolder) -> tuple[Elmo, Words]:
+    """Raises ModelFileError where the folder holds a model of another family."""
+    if not isinstance(folder.model, Elmo):
+        raise _other_kind(folder, "an ELMo (model_type 'triptych-elmo')")
+    return folder.model, cast(Words, folder.tokenizer)
 
 
 def _other_kind(folder: ModelFolder, needed: str) -> ModelFileError:

@@ -21,6 +21,8 @@ BERT_PANELS: Panels = {
     }
 }
 GPT_PANELS: Panels = {"Accuracy": {"valid_accuracy": "next token"}}
+ELMO_PANELS: Panels = {}
+"""Loss alone: a training loss over drawn words lies below that of all words."""
 
 
 def draw_curves(run: Path, panels: Panels) -> None:

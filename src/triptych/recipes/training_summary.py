@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from triptych.recipes.bert_run import BertRun
+from triptych.recipes.elmo_run import ElmoRun
 from triptych.recipes.gpt_run import GptRun
 from triptych.recipes.translation_run import TranslationRun
 from triptych.training.signals import EXIT_STATUS
@@ -18,11 +19,12 @@ ENDINGS = {
     "SIGINT": "interrupted, and saved",
 }
 
-Run = TranslationRun | BertRun | GptRun
+Run = TranslationRun | BertRun | GptRun | ElmoRun
 NEXT: dict[type[Run], str] = {
     TranslationRun: "triptych translate {} --input FILE",
     BertRun: "triptych fill {} 'The [MASK] sat by the river.'",
     GptRun: "triptych generate {} --prompt 'Once'",
+    ElmoRun: "triptych evaluate senses {} --data storybook",
 }
 
 

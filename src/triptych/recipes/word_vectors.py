@@ -1,6 +1,5 @@
 """The vector of a word in its sentence, at any layer — Devlin et al. 2018, §5.3."""
 
-import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -9,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from triptych.data.occurrences import word_span
 from triptych.errors import DataError, UsageError
 from triptych.models.heads import BertWithHeads
 from triptych.tokenizers.wordpiece import WordPiece
@@ -55,12 +55,6 @@ def layered_word_vectors(
         chosen = {"mean": states.mean(dim=1), "first": states[:, 0], "last": states[:, -1]}[pieces]
         vectors[:, number] = chosen.float().cpu().numpy()
     return vectors
-
-
-def word_span(sentence: str, word: str) -> tuple[int, int] | None:
-    """Where a word first stands in a sentence as a whole word, upper or lower case alike."""
-    found = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", sentence, flags=re.IGNORECASE)
-    return None if found is None else found.span()
 
 
 def _find(

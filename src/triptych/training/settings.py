@@ -103,6 +103,9 @@ class TrainingSettings:
 
 
 SMALLER_IS_BETTER = frozenset(
-    {"loss", "nll", "masked_nll", "next_nll", "perplexity", "bits_per_byte"}
+    {
+        *("loss", "nll", "masked_nll", "next_nll", "forward_nll", "backward_nll"),
+        *("perplexity", "bits_per_byte"),
+    }
 )
 """Validation metrics of which the smallest is the best; of all others the largest is."""

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from triptych.convert.sentence_transformers import Pooling
+from triptych.data.occurrences import word_span
 from triptych.errors import ConfigError, DataError, ModelFileError, UsageError
 from triptych.models.heads import BertWithHeads, BertWithHeadsConfig
 from triptych.models.presets import bert_preset
 from triptych.recipes.encoder import Encoder
-from triptych.recipes.word_vectors import word_span
 from triptych.tokenizers.wordpiece import WordPiece
 
 TEXTS = ["The river bank is steep.", "A bank lends money", "", "bank", "seals swim near the bank ."]
