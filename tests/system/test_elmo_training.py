@@ -216,3 +216,5 @@ def test_bad_input(folder: Path, learned: Path, tmp_path: Path) -> None:
         train_elmo(stdin, tmp_path / "stdin", quiet=True)
     with pytest.raises(ConfigError, match="batch_words is 31"):
         replace(run, data=replace(run.data, batch_words=31))
+    with pytest.raises(ConfigError, match="ELMo has none"):
+        replace(run, training=replace(run.training, activation_checkpointing=True))
