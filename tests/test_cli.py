@@ -87,6 +87,15 @@ OPTIONS = {
         "--max-updates --accumulate --precision --validate-every --checkpoint-every --select "
         f"--patience --average --compile --seed --tensorboard {MACHINE}"
     ),
+    "train word2vec": (
+        "--out --config --quiet --json --text --text-field --min-count --vocab-size "
+        "--architecture --d-model --window --negatives --subsample --epochs --learning-rate "
+        "--workers --seed"
+    ),
+    "train glove": (
+        "--out --config --quiet --json --text --text-field --min-count --vocab-size "
+        "--d-model --window --x-max --alpha --epochs --learning-rate --memory --workers --seed"
+    ),
     "translate": (
         f"MODEL --input --n-best --alignments --json --verify --quiet {SEARCH} {MACHINE}"
     ),
@@ -96,12 +105,16 @@ OPTIONS = {
     "embed": f"MODEL --input --out --quiet {EMBEDDING} {MACHINE}",
     "search": f"MODEL --corpus --query --top-k --json --quiet {EMBEDDING} {MACHINE}",
     "similarity": f"MODEL FIRST SECOND --json {MACHINE}",
+    "neighbors": "VECTORS WORD --top-k --by --json",
+    "analogy": "VECTORS A B C --top-k --json",
     "evaluate translation": (
         "MODEL --data --source --target --against --output --language --seed --json --quiet "
         f"{SEARCH} {MACHINE}"
     ),
     "evaluate classification": f"MODEL --data --json {COLUMNS} {MACHINE}",
     "evaluate sts": f"MODEL --data --json {COLUMNS} {MACHINE}",
+    "evaluate word-similarity": "VECTORS --data --json",
+    "evaluate analogies": "VECTORS --data --vocab-size --json",
     "finetune classification": finetuning("--max-seq-len --batch-size", COLUMNS),
     "finetune regression": finetuning("--max-seq-len --batch-size", COLUMNS),
     "finetune tagging": finetuning("--max-seq-len --batch-size", "--word-column --tag-column"),

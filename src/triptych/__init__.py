@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from triptych.models.bert import Bert, BertConfig
     from triptych.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
     from triptych.models.gpt import Gpt, GptConfig
+    from triptych.predecessors.vectors import Neighbor, WordVectors
     from triptych.recipes.completion import Completion
     from triptych.recipes.encoder import Encoder
     from triptych.recipes.fill import Filling
@@ -55,11 +56,13 @@ __all__ = [
     "LockedError",
     "MachineError",
     "ModelFileError",
+    "Neighbor",
     "TranslateOptions",
     "Translation",
     "Translator",
     "TriptychError",
     "UsageError",
+    "WordVectors",
     "__version__",
     "load",
 ]
@@ -76,9 +79,11 @@ _HOMES = {
     "Generator": "recipes.generator",
     "Gpt": "models.gpt",
     "GptConfig": "models.gpt",
+    "Neighbor": "predecessors.vectors",
     "TranslateOptions": "recipes.translate_options",
     "Translation": "recipes.translation",
     "Translator": "recipes.translator",
+    "WordVectors": "predecessors.vectors",
     "load": "recipes.load",
 }
 

@@ -17,6 +17,10 @@ VERBS: dict[tuple[str, ...], Verb] = {
     ),
     ("train", "bert"): Verb("train_bert", "Pretrain an encoder on documents, or go on with a run."),
     ("train", "gpt"): Verb("train_gpt", "Train a generator on text, or go on with a run."),
+    ("train", "word2vec"): Verb(
+        "train_word2vec", "Train one vector a word, by skip-gram or CBOW (through gensim)."
+    ),
+    ("train", "glove"): Verb("train_glove", "Train one vector a word, by GloVe."),
     ("finetune", "classification"): Verb(
         "finetune_classification", "Teach an encoder to label texts, with several seeds."
     ),
@@ -36,6 +40,8 @@ VERBS: dict[tuple[str, ...], Verb] = {
     ("embed",): Verb("embed", "One vector a line of text, as a NumPy file."),
     ("search",): Verb("search", "The lines of a file nearest in meaning to a query."),
     ("similarity",): Verb("similarity", "The cosine of two texts."),
+    ("neighbors",): Verb("neighbors", "The words nearest to a word, by their vectors."),
+    ("analogy",): Verb("analogy", "A is to b as c is to what, by word vectors."),
     ("evaluate", "translation"): Verb(
         "evaluate_translation", "BLEU and chrF of a model on a test set."
     ),
@@ -44,6 +50,12 @@ VERBS: dict[tuple[str, ...], Verb] = {
     ),
     ("evaluate", "sts"): Verb(
         "evaluate_sts", "How well values, or cosines, follow those of people."
+    ),
+    ("evaluate", "word-similarity"): Verb(
+        "evaluate_word_similarity", "How well cosines of word vectors follow people's ratings."
+    ),
+    ("evaluate", "analogies"): Verb(
+        "evaluate_analogies", "How many analogies word vectors solve, by section."
     ),
     ("tokenizer", "train"): Verb(
         "tokenizer_train", "Learn a vocabulary from text: a joint BPE, or WordPiece."

@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from triptych.errors import DiskFullError, MachineError, UsageError
 from triptych.files.manifest import MANIFEST, own_files, write_manifest
@@ -64,14 +65,21 @@ def write_file(path: Path | str, content: bytes | str) -> None:
 
     Raises DiskFullError or MachineError; then what was there is still there.
     """
-    path = Path(os.path.abspath(path))
     data = content.encode() if isinstance(content, str) else content
-    with told_plainly(path, len(data)):
+    write_stream(path, lambda file: file.write(data), needs=len(data))
+
+
+def write_stream(
+    path: Path | str, fill: Callable[[BinaryIO], object], *, needs: int | None = None
+) -> None:
+    """As `write_file`, with what `fill(file)` writes: for a file that memory should not hold."""
+    path = Path(os.path.abspath(path))
+    with told_plainly(path, needs):
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_name(f".{path.name}.new-{os.getpid()}-{secrets.token_hex(4)}")
         try:
             with new.open("xb") as file:
-                file.write(data)
+                fill(file)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(new, path)

@@ -7,11 +7,15 @@ from triptych import checkpoint
 from triptych.errors import ModelFileError, UsageError
 from triptych.models.gpt import Gpt
 from triptych.models.heads import BertWithHeads
+from triptych.predecessors.vectors import WordVectors
 from triptych.recipes.encoder import Encoder
 from triptych.recipes.generator import Generator
 from triptych.recipes.translator import Translator
+from triptych.recipes.vectors_folder import holds_vectors, load_vectors
 from triptych.runtime.attention import use_fast_attention
 from triptych.runtime.device import choose_device
+
+Model = Translator | Encoder | Generator | WordVectors
 
 
 def load(
@@ -20,19 +24,22 @@ def load(
     device: str = "auto",
     precision: Literal["fp32", "bf16"] = "fp32",
     verify: bool = False,
-) -> Translator | Encoder | Generator:
+) -> Model:
     """The model in a folder or on the Hub, ready to use, by the `model_type` of its config.json.
 
     `marian` (what `triptych train translation` writes, and OPUS-MT) gives a Translator; `bert`
-    (BERT, MiniLM, sentence-transformers' folders of them) an Encoder; `gpt2` a Generator. On a GPU
-    if there is one, or on `device`; an encoder's weights in `precision`. `verify` checks the hashes
-    of all files again.
+    (BERT, MiniLM, sentence-transformers' folders of them) an Encoder; `gpt2` a Generator;
+    `triptych-vectors` (what `triptych train word2vec` and `train glove` write) WordVectors, always
+    on the CPU. On a GPU if there is one, or on `device`; an encoder's weights in `precision`.
+    `verify` checks the hashes of all files again.
 
     Raises ModelFileError for a folder that is missing, damaged or of a kind we do not know,
     MachineError for a device that is not there.
     """
     place = choose_device(device)
     path = find_model(name_or_path)
+    if holds_vectors(path):
+        return load_vectors(path, verify=verify)
     folder = checkpoint.load_folder(path, verify=verify)
     use_fast_attention(folder.model)
     if isinstance(folder.model, BertWithHeads):
@@ -50,8 +57,7 @@ def load_translator(
     """As `load`. Raises ModelFileError for a model of another family."""
     model = load(name_or_path, device=device, verify=verify)
     if not isinstance(model, Translator):
-        kind = "an encoder" if isinstance(model, Encoder) else "a decoder-only model"
-        raise ModelFileError(f"{name_or_path} is {kind}; this needs a translation model")
+        raise ModelFileError(f"{name_or_path} is {_kind(model)}; this needs a translation model")
     return model
 
 
@@ -61,8 +67,7 @@ def load_encoder(
     """As `load`. Raises ModelFileError for a model of another family."""
     model = load(name_or_path, device=device, precision=precision)
     if not isinstance(model, Encoder):
-        kind = "a translation" if isinstance(model, Translator) else "a decoder-only"
-        raise ModelFileError(f"{name_or_path} is {kind} model; this needs an encoder")
+        raise ModelFileError(f"{name_or_path} is {_kind(model)}; this needs an encoder")
     return model
 
 
@@ -70,9 +75,14 @@ def load_generator(name_or_path: Path | str, *, device: str = "auto") -> Generat
     """As `load`. Raises ModelFileError for a model of another family."""
     model = load(name_or_path, device=device)
     if not isinstance(model, Generator):
-        kind = "an encoder" if isinstance(model, Encoder) else "a translation model"
-        raise ModelFileError(f"{name_or_path} is {kind}; this needs a decoder-only model")
+        raise ModelFileError(f"{name_or_path} is {_kind(model)}; this needs a decoder-only model")
     return model
+
+
+def _kind(model: Model) -> str:
+    """What an error calls it."""
+    kinds = {Translator: "a translation model", Encoder: "an encoder", WordVectors: "word vectors"}
+    return kinds.get(type(model), "a decoder-only model")
 
 
 def find_model(name_or_path: Path | str) -> Path:
