@@ -126,7 +126,7 @@ def _numbers(fields: Sequence[str], place: str) -> Floats:
     except ValueError:
         wrong = next(field for field in fields if not _is_number(field))
         raise DataError(
-            f"{place}: {wrong[:40]!r} should be a number; a line is a word and {len(fields)} of them"
+            f"{place}: {wrong[:40]!r} should be a number; a line is a word and {len(fields)}"
         ) from None
     if not np.isfinite(vector).all():
         raise DataError(f"{place}: the vector holds a value that is no finite number")

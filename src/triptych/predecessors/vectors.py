@@ -94,9 +94,9 @@ class WordVectors:
         return self._nearest(self.vectors, self.vectors[row], top_k, by, {row})
 
     def analogy(self, a: str, b: str, c: str, top_k: int = 10) -> list[Neighbor]:
-        """`a` is to `b` as `c` is to what: the largest cosine with b − a + c — Mikolov et al. 2013c.
+        """`a` is to `b` as `c` is to what: the largest cosine with b − a + c.
 
-        The three vectors at length 1, the three words left out. Raises DataError for a word that is
+        3CosAdd (Mikolov et al. 2013; Levy and Goldberg 2014, equation 3). The three vectors at length 1, the three words left out. Raises DataError for a word that is
         not there.
         """
         rows = [self.row(word) for word in (a, b, c)]
@@ -104,7 +104,7 @@ class WordVectors:
         return self._nearest(self.unit, two - one + three, top_k, "cosine", set(rows))
 
     def spellings(self, word: str) -> list[str]:
-        """Words that are written like this one: one edit away, the most frequent first, or alike."""
+        """Words written like this one: one edit away, the most frequent first, or else alike."""
         rows, lower = self._rows, word.lower()
         letters = string.ascii_lowercase + "'" + lower
         cuts = [(lower[:i], lower[i:]) for i in range(min(len(lower), 40) + 1)]
@@ -114,10 +114,8 @@ class WordVectors:
         near |= {left + x + right[1:] for left, right in cuts if right for x in letters}
         found = sorted(rows[spelling] for spelling in near if spelling in rows)
         if not found:
-            length = len(lower)
-            alike = [
-                w for w in self.words if w[:1].lower() == lower[:1] and abs(len(w) - length) < 4
-            ]
+            lengths = range(len(lower) - 3, len(lower) + 4)
+            alike = [w for w in self.words if w[:1] == lower[:1] and len(w) in lengths]
             return difflib.get_close_matches(lower, alike, N_SUGGESTIONS)
         return [self.words[row] for row in found[:N_SUGGESTIONS]]
 

@@ -50,7 +50,7 @@ def train_word2vec(
     settings: Word2VecSettings,
     on_words: Callable[[int], Any] = lambda done: None,
 ) -> Floats:
-    """Vectors [V, E] of `words`, which occur `counts` times in the lines of ids that `read()` gives.
+    """Vectors [V, E] of `words`, which occur `counts` times in the lines of ids from `read()`.
 
     `on_words` hears how many words were read, of all epochs. Raises DivergedError for vectors that
     are no numbers.

@@ -59,8 +59,8 @@ class WordSimilarityReport:
                 f"({s.n / each.n_pairs:.1%})  {each.data}"
             )
             if each.unknown:
-                lines.append(f"{'':19}without a vector: {', '.join(each.unknown[:8])}"
-                             + (f" and {len(each.unknown) - 8:,} more" if each.unknown[8:] else ""))  # fmt: skip
+                more = f" and {len(each.unknown) - 8:,} more" if each.unknown[8:] else ""
+                lines.append(f"{'':19}without a vector: {', '.join(each.unknown[:8])}{more}")
         return "\n".join(lines)
 
 

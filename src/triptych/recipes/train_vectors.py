@@ -58,17 +58,15 @@ class VectorsReport:
 
     def __str__(self) -> str:
         stages = ", ".join(f"{name} {seconds:,.1f} s" for name, seconds in self.seconds.items())
+        read = f"{self.n_words:,} words, {self.n_distinct:,} distinct"
+        speed = f"{self.words_per_second:,.0f} words/s over {self.epochs} epochs"
         lines = [
-            f"{self.n_words:,} words, {self.n_distinct:,} distinct; {self.vocab_size:,} have a "
-            f"vector, {self.d_model} wide",
-            f"{stages}; {self.words_per_second:,.0f} words/s over {self.epochs} epochs, at most "
-            f"{human_bytes(self.peak_bytes)} of memory",
+            f"{read}; {self.vocab_size:,} have a vector, {self.d_model} wide",
+            f"{stages}; {speed}, at most {human_bytes(self.peak_bytes)} of memory",
         ]
         if self.n_cells is not None:
-            lines.append(
-                f"{self.n_cells:,} pairs of words, mean cost {self.costs[0]:.5f} in the first epoch "
-                f"and {self.costs[-1]:.5f} in the last"
-            )
+            costs = f"{self.costs[0]:.5f} in the first epoch and {self.costs[-1]:.5f} in the last"
+            lines.append(f"{self.n_cells:,} pairs of words, mean cost {costs}")
         return "\n".join([*lines, f"next: triptych neighbors {self.out} WORD"])
 
 

@@ -78,8 +78,8 @@ def load_vectors(path: Path | str, *, verify: bool = False) -> WordVectors:
     rows = tensors.get("vectors", torch.zeros(0))
     if rows.dim() != 2 or len(rows) != len(words) or rows.dtype != torch.float32:
         raise ModelFileError(
-            f"{place}: {len(words):,} words in {VOCAB}, and vectors of shape {tuple(rows.shape)} in "
-            f"{WEIGHTS}; restore them from a copy"
+            f"{place}: {len(words):,} words in {VOCAB}, but vectors of shape {tuple(rows.shape)}; "
+            "restore both files from a copy"
         )
     if wrong := not_finite(rows):
         raise ModelFileError(f"{place / WEIGHTS}: {wrong:,} values are no finite numbers")
