@@ -96,8 +96,8 @@ class WordVectors:
     def analogy(self, a: str, b: str, c: str, top_k: int = 10) -> list[Neighbor]:
         """`a` is to `b` as `c` is to what: the largest cosine with b − a + c.
 
-        3CosAdd (Mikolov et al. 2013; Levy and Goldberg 2014, equation 3). The three vectors at length 1, the three words left out. Raises DataError for a word that is
-        not there.
+        3CosAdd (Mikolov et al. 2013; Levy and Goldberg 2014, equation 3): the three vectors at
+        length 1, the three words left out. Raises DataError for a word that is not there.
         """
         rows = [self.row(word) for word in (a, b, c)]
         one, two, three = self.unit[rows]
