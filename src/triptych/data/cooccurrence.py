@@ -11,6 +11,7 @@ the same whatever the memory, in which order the runs are merged does not matter
 
 import math
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,8 @@ BITS = 5
 BYTES_A_PAIR = 48
 """At the moment of summing: the key, the pair, its weight, where sums begin, the sums."""
 FEWEST_PAIRS = 1 << 12
+MOST_RUNS = 128
+"""So many are made one before there are more, for each is an open file."""
 
 CELL = np.dtype([("row", "<i4"), ("column", "<i4"), ("count", "<f8")])
 RUN = np.dtype([("pair", "<i8"), ("sum", "<i8")])
@@ -38,7 +41,7 @@ class Cooccurrences:
     path: Path
     n_cells: int
     n_runs: int
-    """How often the memory was full."""
+    """Sorted parts that were written, because the memory was full or to make one of several."""
 
     def read(self, seed: tuple[int, ...], size: int = 1 << 20) -> Iterator[npt.NDArray[np.void]]:
         """All cells, `size` at once, the blocks in the order of this seed."""
@@ -59,7 +62,7 @@ def count_cooccurrences(
     n_cells = _shuffle(runs, path, len(corpus.words), memory, np.random.default_rng([seed, 1]))
     for run in runs.paths:
         run.unlink()
-    return Cooccurrences(path, n_cells, len(runs.paths))
+    return Cooccurrences(path, n_cells, runs.n_runs)
 
 
 class _Runs:
@@ -70,7 +73,7 @@ class _Runs:
         self.scale = math.lcm(*range(1, window + 1))
         """Sums are in this part of one neighbor."""
         self.keys = np.empty(room, dtype=np.int64)
-        self.n_keys = 0
+        self.n_keys = self.n_runs = 0
         self.paths: list[Path] = []
 
     def gather(self) -> None:
@@ -99,22 +102,6 @@ class _Runs:
         self._spill()
         self.keys = self.keys[:0].copy()
 
-    def merged(self, size: int) -> Iterator[npt.NDArray[np.void]]:
-        """All runs as one, summed, at most about `size` pairs at once."""
-        runs = [np.memmap(path, dtype=RUN, mode="r") for path in self.paths]
-        places = [0] * len(runs)
-        step = max(1, size // max(1, len(runs)))
-        while left := [n for n, run in enumerate(runs) if places[n] < len(run)]:
-            last = min(runs[n]["pair"][min(places[n] + step, len(runs[n])) - 1] for n in left)
-            taken = []
-            for n in left:
-                end = int(np.searchsorted(runs[n]["pair"], last, side="right"))
-                taken.append(np.array(runs[n][places[n] : end]))
-                places[n] = end
-            together = np.concatenate(taken)
-            order = np.argsort(together["pair"], kind="stable")
-            yield _sum(together["pair"][order], together["sum"][order])
-
     def _spill(self) -> None:
         if not self.n_keys:
             return
@@ -122,10 +109,44 @@ class _Runs:
         keys.sort()
         shares = np.array([0, *(self.scale // d for d in range(1, self.window + 1))])
         run = _sum(keys >> BITS, shares[keys & ((1 << BITS) - 1)])
-        path = self.folder / f"run-{len(self.paths):05d}.bin"
-        run.tofile(path)
-        self.paths.append(path)
+        run.tofile(self._new_run())
         self.n_keys = 0
+        if len(self.paths) == MOST_RUNS:
+            self._make_one()
+
+    def _make_one(self) -> None:
+        old, self.paths = self.paths, []
+        with self._new_run().open("wb") as file:
+            for run in _merged(old, self.room // 4):
+                run.tofile(file)
+        for path in old:
+            path.unlink()
+
+    def _new_run(self) -> Path:
+        path = self.folder / f"run-{self.n_runs:05d}.bin"
+        self.paths.append(path)
+        self.n_runs += 1
+        return path
+
+
+def _merged(paths: list[Path], size: int) -> Iterator[npt.NDArray[np.void]]:
+    """Several runs as one, summed, at most `size` pairs at once but for one of each run."""
+    count = max(1, size // max(1, len(paths)))
+    with ExitStack() as stack:
+        files = [stack.enter_context(path.open("rb")) for path in paths]
+        heads = [np.fromfile(file, dtype=RUN, count=count) for file in files]
+        while left := [n for n, head in enumerate(heads) if len(head)]:
+            last = min(heads[n]["pair"][-1] for n in left)  # all pairs up to it are in the heads
+            taken = []
+            for n in left:
+                end = int(np.searchsorted(heads[n]["pair"], last, side="right"))
+                taken.append(heads[n][:end])
+                heads[n] = heads[n][end:]
+                if not len(heads[n]):
+                    heads[n] = np.fromfile(files[n], dtype=RUN, count=count)
+            together = np.concatenate(taken)
+            order = np.argsort(together["pair"], kind="stable")
+            yield _sum(together["pair"][order], together["sum"][order])
 
 
 def _sum(pairs: Longs, sums: Longs) -> npt.NDArray[np.void]:
@@ -147,7 +168,7 @@ def _shuffle(
     files = [each.open("wb") for each in bins]
     n_cells = 0
     try:
-        for run in runs.merged(size):
+        for run in _merged(runs.paths, size):
             cells = np.empty(len(run), dtype=CELL)
             cells["row"], cells["column"] = np.divmod(run["pair"], n_words)
             cells["count"] = run["sum"] / runs.scale

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from triptych.data.text import PathLike, read_lines
 from triptych.errors import DataError
 
-SEPARATOR = re.compile(r"[\t,;]|\s+")
+SEPARATORS = ("\t", ",", ";")
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,9 @@ def read_rated_pairs(path: PathLike) -> list[RatedPair]:
     """
     pairs = []
     for number, line in enumerate(read_lines(path), 1):
-        cells = [cell for cell in SEPARATOR.split(line.strip()) if cell]
-        if not cells or line.startswith("#"):
+        separator = next((each for each in SEPARATORS if each in line), None)
+        cells = [cell.strip() for cell in line.strip().split(separator)]
+        if cells in ([], [""]) or line.startswith("#"):
             continue
         rating = next((x for x in map(_number, cells[2:]) if x is not None), None)
         if rating is None and number == 1 and len(cells) > 2:

@@ -61,7 +61,8 @@ class GloveSettings:
     learning_rate: float = 0.05
     """Of AdaGrad, at the beginning."""
     memory: float = 1.0
-    """GB for counting; what does not fit lies on the disk beside OUT. The counts are the same."""
+    """GB for counting; what does not fit lies on the disk beside OUT. Another size gives the same
+    counts in another order."""
     workers: int = 1
     """Threads; only one gives the same vectors again."""
     seed: int = 1

@@ -51,9 +51,7 @@ def test_vocabulary_is_cut_to_the_most_frequent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("block", [1, 2, 3, 7, 1000])
-def test_blocks_change_nothing(
-    tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_blocks_change_nothing(tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(3)
     lines = [[f"w{int(i)}" for i in random.zipf(1.4, random.integers(0, 9)) if i < 40]
              for _ in range(300)]  # fmt: skip
