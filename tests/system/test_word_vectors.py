@@ -101,7 +101,7 @@ def test_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = json.loads(out)
     assert set(report) == {
         "out", "kind", "n_words", "n_distinct", "vocab_size", "d_model", "epochs", "seconds",
-        "costs", "n_cells", "peak_bytes", "words_per_second",
+        "cpu_seconds", "costs", "n_cells", "peak_bytes", "words_per_second",
     }  # fmt: skip
     assert (report["n_words"], report["vocab_size"]) == (1000, 16)
     assert len(report["costs"]) == 40
@@ -164,7 +164,7 @@ def test_conversion_changes_no_answer(
 @pytest.mark.parametrize(
     ("words", "status", "expected"),
     [
-        (["neighbors", "FOLDER/glove", "forg"], 3, "'forg' is not among the 16 words; did you mean"),
+        (["neighbors", "FOLDER/glove", "forg"], 3, "'forg' is not among the 16 words; did you"),
         (["neighbors", "FOLDER/glove", "frog", "--by", "taxi"], 2, "one of 'cosine', 'euclidean'"),
         (["neighbors", "nowhere", "frog"], 3, "no word vectors at nowhere"),
         (["neighbors", "broken.txt", "frog"], 3, "broken.txt:2: 1 numbers after the word"),

@@ -39,7 +39,9 @@ class VectorsReport:
     d_model: int
     epochs: int
     seconds: dict[str, float]
-    """Of each stage: read, count (GloVe), train."""
+    """Of each stage, by the clock: read, count (GloVe), train."""
+    cpu_seconds: float
+    """Of all stages, of the processor: what an idle machine would have needed with one worker."""
     costs: tuple[float, ...]
     """GloVe: of each epoch, the mean weighted squared error of a cell."""
     n_cells: int | None
@@ -62,7 +64,8 @@ class VectorsReport:
         speed = f"{self.words_per_second:,.0f} words/s over {self.epochs} epochs"
         lines = [
             f"{read}; {self.vocab_size:,} have a vector, {self.d_model} wide",
-            f"{stages}; {speed}, at most {human_bytes(self.peak_bytes)} of memory",
+            f"{stages} ({self.cpu_seconds:,.1f} s of processor time)",
+            f"{speed}, at most {human_bytes(self.peak_bytes)} of memory",
         ]
         if self.n_cells is not None:
             costs = f"{self.costs[0]:.5f} in the first epoch and {self.costs[-1]:.5f} in the last"
@@ -94,14 +97,14 @@ def train_vectors(run: Run, out: Path, quiet: bool = False) -> VectorsReport:
 def _train(run: Run, out: Path, work: Path, quiet: bool) -> tuple[WordVectors, VectorsReport]:
     say = _sayer(quiet)
     say(f"reading {', '.join(run.data.text)}")
-    began = time.monotonic()
+    began, began_cpu = time.monotonic(), time.process_time()
     data = run.data
     corpus = build_word_corpus(data.text, work, data.min_count, data.vocab_size, data.text_field)
     seconds = {"read": time.monotonic() - began}
     say(f"{corpus.n_read:,} words; {len(corpus.words):,} of {corpus.n_distinct:,} stay")
     report = VectorsReport(
         str(out), KINDS[type(run)], corpus.n_read, corpus.n_distinct, len(corpus.words),
-        run.training.d_model, run.training.epochs, seconds, (), None, 0,
+        run.training.d_model, run.training.epochs, seconds, 0.0, (), None, 0,
     )  # fmt: skip
     if isinstance(run, Word2VecRun):
         matrix = _word2vec(run, corpus, seconds, quiet)
@@ -109,7 +112,8 @@ def _train(run: Run, out: Path, work: Path, quiet: bool) -> tuple[WordVectors, V
         matrix, cells, costs = _glove(run, corpus, work, seconds, quiet)
         report = replace(report, n_cells=cells.n_cells, costs=tuple(costs))
     rounded = {name: round(value, 3) for name, value in seconds.items()}
-    report = replace(report, seconds=rounded, peak_bytes=_peak_bytes())
+    cpu = round(time.process_time() - began_cpu, 3)
+    report = replace(report, seconds=rounded, cpu_seconds=cpu, peak_bytes=_peak_bytes())
     notes = {"kind": report.kind, "words": RULE, "run": asdict(run), "report": report.to_json()}
     return WordVectors(corpus.words, matrix, corpus.counts, notes), report
 

@@ -50,8 +50,10 @@ def test_analogies_by_section(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(("text", "expected"), [(": s\n", "holds no analogy"),
-                                                (": s\na b c\n", "t:2: 'a b c' has 3 words")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(": s\n", "holds no analogy"), (": s\na b c\n", "t:2: 'a b c' has 3 words")],
+)
 def test_broken_analogies_are_named(tmp_path: Path, text: str, expected: str) -> None:
     (tmp_path / "t").write_text(text)
     with pytest.raises(DataError, match=expected):

@@ -7,7 +7,8 @@ from triptych.errors import DataError, UsageError
 from triptych.predecessors.vectors import WordVectors
 
 WORDS = ["the", "king", "queen", "man", "woman", "frog", "frogs", "Paris"]
-ROWS = [[0, 0, 0], [1, 1, 0], [1, 0, 1], [0, 1, 0], [0, 0, 1], [-1, -1, -1], [-2, -2, -1.5], [3, 0, 0]]  # fmt: skip
+ROWS = [[0, 0, 0], [1, 1, 0], [1, 0, 1], [0, 1, 0],
+        [0, 0, 1], [-1, -1, -1], [-2, -2, -1.5], [3, 0, 0]]  # fmt: skip
 
 
 @pytest.fixture

@@ -54,9 +54,7 @@ def test_damage_is_named(tmp_path: Path, vectors: WordVectors) -> None:
         load_vectors(folder)
     (folder / "vocab.txt").write_text("the\nfrog\n")
     (folder / "manifest.json").unlink()
-    with pytest.raises(
-        ModelFileError, match=r"2 words in vocab.txt, but vectors of shape \(3, 4\)"
-    ):
+    with pytest.raises(ModelFileError, match=r"2 words in vocab.txt, but .* shape \(3, 4\)"):
         load_vectors(folder)
     (folder / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(ModelFileError, match="model_type is 'bert'; this needs 'triptych-vectors'"):
@@ -65,7 +63,7 @@ def test_damage_is_named(tmp_path: Path, vectors: WordVectors) -> None:
     with pytest.raises(ModelFileError, match=r"config\.json is not JSON"):
         load_vectors(folder)
     (folder / "config.json").unlink()
-    with pytest.raises(ModelFileError, match="has no config.json"):
+    with pytest.raises(ModelFileError, match=r"has no config\.json"):
         load_vectors(folder)
     with pytest.raises(ModelFileError, match="no word vectors at nowhere"):
         load_vectors("nowhere")
