@@ -5,8 +5,8 @@ Letters of shapes: V words, E width of a vector, C cells (pairs of words that oc
 Stanford's program, the authors' own, is followed in what the paper leaves open: biases are learned
 as vectors are, the first values are uniform in ±1/2E, AdaGrad's sums begin at 1 and are of
 η times the gradient, and the factor 2 of the gradient is left out. It is not followed where a step
-would overshoot, which is how that program comes to NaN on small texts and wide vectors: here a step
-never goes further than to the bottom of its own cell's parabola.
+would overshoot: that program is reported to give NaN on small texts and wide vectors (its issues 14
+and 183); here a step never goes further than to the bottom of its own cell's parabola.
 """
 
 from collections.abc import Callable, Iterable
@@ -113,7 +113,7 @@ def compiled_descent() -> Callable[..., float]:
     """`descend` as machine code that runs beside other threads; takes a second or two.
 
     Sums may be taken in another order and a division by zero gives infinity: without either the
-    loops are not made into vector instructions, and are four times slower.
+    loops are not made into vector instructions, and are several times slower.
     """
     import numba
 
