@@ -99,6 +99,15 @@ OPTIONS = {
         "--max-updates --accumulate --precision --validate-every --checkpoint-every --select "
         f"--patience --average --compile --activation-checkpointing --seed --tensorboard {MACHINE}"
     ),
+    "train word2vec": (
+        "--out --config --quiet --json --text --text-field --min-count --vocab-size "
+        "--architecture --d-model --window --negatives --subsample --epochs --learning-rate "
+        "--workers --seed"
+    ),
+    "train glove": (
+        "--out --config --quiet --json --text --text-field --min-count --vocab-size "
+        "--d-model --window --x-max --alpha --epochs --learning-rate --memory --workers --seed"
+    ),
     "translate": (
         f"MODEL --input --n-best --alignments --json --verify --quiet {SEARCH} {MACHINE}"
     ),
@@ -112,6 +121,8 @@ OPTIONS = {
     "search": f"MODEL --corpus --query --top-k --json --quiet {EMBEDDING} {MACHINE}",
     "similarity": f"MODEL FIRST SECOND --json {MACHINE}",
     "senses": ("MODEL WORD --sentences --static --layer --clusters --out --seed --json " + MACHINE),
+    "neighbors": "VECTORS WORD --top-k --by --json",
+    "analogy": "VECTORS A B C --top-k --json",
     "evaluate translation": (
         "MODEL --data --source --target --against --output --language --seed --json --quiet "
         f"{SEARCH} {MACHINE}"
@@ -130,6 +141,8 @@ OPTIONS = {
         f"MODEL --data --on-too-long --json --quiet --batch-tokens --stride {MACHINE}"
     ),
     "evaluate senses": f"MODEL --data --words --seed --json --quiet {MACHINE}",
+    "evaluate word-similarity": "VECTORS --data --json",
+    "evaluate analogies": "VECTORS --data --vocab-size --json",
     "finetune classification": finetuning("--max-seq-len --batch-size", COLUMNS),
     "finetune regression": finetuning("--max-seq-len --batch-size", COLUMNS),
     "finetune tagging": finetuning("--max-seq-len --batch-size", "--word-column --tag-column"),

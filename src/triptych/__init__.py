@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from triptych.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
     from triptych.models.gpt import Gpt, GptConfig
     from triptych.predecessors.elmo import Elmo, ElmoConfig, LayerMix
+    from triptych.predecessors.vectors import Neighbor, WordVectors
     from triptych.recipes.completion import Completion
     from triptych.recipes.encoder import Encoder
     from triptych.recipes.fill import Filling
@@ -60,12 +61,14 @@ __all__ = [
     "LockedError",
     "MachineError",
     "ModelFileError",
+    "Neighbor",
     "TranslateOptions",
     "Translation",
     "Translator",
     "TriptychError",
     "UsageError",
     "WordEncoder",
+    "WordVectors",
     "__version__",
     "load",
 ]
@@ -85,10 +88,12 @@ _HOMES = {
     "Gpt": "models.gpt",
     "GptConfig": "models.gpt",
     "LayerMix": "predecessors.elmo",
+    "Neighbor": "predecessors.vectors",
     "TranslateOptions": "recipes.translate_options",
     "Translation": "recipes.translation",
     "Translator": "recipes.translator",
     "WordEncoder": "recipes.word_encoder",
+    "WordVectors": "predecessors.vectors",
     "load": "recipes.load",
 }
 

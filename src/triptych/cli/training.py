@@ -1,5 +1,6 @@
-"""What the verbs that train a model in a run folder share."""
+"""What the verbs that train share: a model in a run folder, or vectors of words."""
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from triptych.recipes.training_summary import Run
+    from triptych.recipes.vectors_run import Run as VectorsRun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,3 +40,26 @@ def train(recipe: Callable[..., Any], run: "Run", options: RunFolderOptions, dev
         show = summary_json if options.json else summary_text
         print(show(outcome, options.out, run))
     return exit_status(outcome)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VectorsOptions:
+    """Where vectors of words go, and what is told of it."""
+
+    out: Path
+    """The folder of vectors to write, at the end and in one step."""
+    config: Path | None = None
+    """A TOML file with any of the settings below, as a model card shows it."""
+    quiet: bool = False
+    """No progress."""
+    json: bool = False
+    """What was trained, as JSON."""
+
+
+def train_vectors(run: "VectorsRun", options: VectorsOptions) -> int:
+    """Word2Vec or GloVe, by the kind of run."""
+    from triptych.recipes.train_vectors import train_vectors
+
+    report = train_vectors(run, options.out, quiet=options.quiet)
+    print(json.dumps(report.to_json()) if options.json else report)
+    return 0

@@ -20,6 +20,10 @@ VERBS: dict[tuple[str, ...], Verb] = {
     ("train", "elmo"): Verb(
         "train_elmo", "Train ELMo, vectors of words in their sentences, or go on with a run."
     ),
+    ("train", "word2vec"): Verb(
+        "train_word2vec", "Train one vector a word, by skip-gram or CBOW (through gensim)."
+    ),
+    ("train", "glove"): Verb("train_glove", "Train one vector a word, by GloVe."),
     ("finetune", "classification"): Verb(
         "finetune_classification", "Teach an encoder to label texts, with several seeds."
     ),
@@ -40,6 +44,8 @@ VERBS: dict[tuple[str, ...], Verb] = {
     ("search",): Verb("search", "The lines of a file nearest in meaning to a query."),
     ("similarity",): Verb("similarity", "The cosine of two texts."),
     ("senses",): Verb("senses", "The occurrences of a word in clusters, and their picture."),
+    ("neighbors",): Verb("neighbors", "The words nearest to a word, by their vectors."),
+    ("analogy",): Verb("analogy", "A is to b as c is to what, by word vectors."),
     ("evaluate", "translation"): Verb(
         "evaluate_translation", "BLEU and chrF of a model on a test set."
     ),
@@ -63,6 +69,12 @@ VERBS: dict[tuple[str, ...], Verb] = {
     ),
     ("evaluate", "senses"): Verb(
         "evaluate_senses", "How well the vectors of words tell their senses, by layer."
+    ),
+    ("evaluate", "word-similarity"): Verb(
+        "evaluate_word_similarity", "How well cosines of word vectors follow people's ratings."
+    ),
+    ("evaluate", "analogies"): Verb(
+        "evaluate_analogies", "How many analogies word vectors solve, by section."
     ),
     ("tokenizer", "train"): Verb(
         "tokenizer_train", "Learn a vocabulary from text: a joint BPE, or WordPiece."

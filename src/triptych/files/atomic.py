@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from triptych.errors import DiskFullError, MachineError, UsageError
 from triptych.files.manifest import MANIFEST, own_files, write_manifest
@@ -65,11 +66,23 @@ def write_file(path: Path | str, content: bytes | str) -> None:
     Raises DiskFullError or MachineError; then what was there is still there.
     """
     data = content.encode() if isinstance(content, str) else content
-    _replace_file(Path(path), lambda new: _write_new(new, data), len(data))
+    write_stream(path, lambda file: file.write(data), needs=len(data))
+
+
+def write_stream(
+    path: Path | str, fill: Callable[[BinaryIO], object], *, needs: int | None = None
+) -> None:
+    """As `write_file`, with what `fill(file)` writes: for a file that memory should not hold."""
+
+    def write(new: Path) -> None:
+        with new.open("xb") as file:
+            fill(file)
+
+    _replace_file(Path(path), write, needs)
 
 
 def fill_file(path: Path | str, fill: Callable[[Path], None], *, needs: int) -> None:
-    """As `write_file`, for a large file, which `fill(new_path)` writes.
+    """As `write_stream`, for a writer that wants a path: `fill(new_path)`.
 
     `needs`, in bytes, is checked against the free space before anything is written; what a
     killed writer of this file left is deleted.
@@ -84,12 +97,7 @@ def fill_file(path: Path | str, fill: Callable[[Path], None], *, needs: int) -> 
     _replace_file(path, fill, needs)
 
 
-def _write_new(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-
-
-def _replace_file(path: Path, fill: Callable[[Path], None], needs: int) -> None:
+def _replace_file(path: Path, fill: Callable[[Path], None], needs: int | None) -> None:
     path = Path(os.path.abspath(path))
     with told_plainly(path, needs):
         path.parent.mkdir(parents=True, exist_ok=True)

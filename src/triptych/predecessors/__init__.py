@@ -1,1 +1,1 @@
-"""Where Transformers came from: vectors of words, and of words in their sentences."""
+"""Where the Transformer came from: one vector a word, and a vector in context by LSTMs."""

@@ -9,12 +9,16 @@ from triptych.errors import ModelFileError, UsageError
 from triptych.models.gpt import Gpt
 from triptych.models.heads import BertWithHeads
 from triptych.predecessors.elmo import Elmo
+from triptych.predecessors.vectors import WordVectors
 from triptych.recipes.encoder import Encoder
 from triptych.recipes.generator import Generator
 from triptych.recipes.translator import Translator
+from triptych.recipes.vectors_folder import holds_vectors, load_vectors
 from triptych.recipes.word_encoder import WordEncoder
 from triptych.runtime.attention import use_fast_attention
 from triptych.runtime.device import choose_device
+
+Model = Translator | Encoder | Generator | WordEncoder | WordVectors
 
 
 def load(
@@ -23,14 +27,15 @@ def load(
     device: str = "auto",
     precision: Literal["fp32", "bf16"] = "fp32",
     verify: bool = False,
-) -> Translator | Encoder | Generator | WordEncoder:
+) -> Model:
     """The model in a folder or on the Hub, ready to use, by the `model_type` of its config.json.
 
     `marian` (what `triptych train translation` writes, and OPUS-MT) gives a Translator; `bert`
     (BERT, MiniLM, sentence-transformers' folders of them) an Encoder; `gpt2` a Generator;
-    `triptych-elmo`, and the files published for ELMo (options.json and an .hdf5), a WordEncoder. On
-    a GPU if there is one, or on `device`; an encoder's weights in `precision`. `verify` checks the
-    hashes of all files again.
+    `triptych-elmo`, and the files published for ELMo (options.json and an .hdf5), a WordEncoder;
+    `triptych-vectors` (what `triptych train word2vec` and `train glove` write) WordVectors, always
+    on the CPU. On a GPU if there is one, or on `device`; an encoder's weights in `precision`.
+    `verify` checks the hashes of all files again.
 
     Raises ModelFileError for a folder that is missing, damaged or of a kind we do not know,
     MachineError for a device that is not there.
@@ -39,6 +44,8 @@ def load(
     path = find_model(name_or_path)
     if is_published(path):
         return WordEncoder.from_published(path, place)
+    if holds_vectors(path):
+        return load_vectors(path, verify=verify)
     folder = checkpoint.load_folder(path, verify=verify)
     use_fast_attention(folder.model)
     if isinstance(folder.model, BertWithHeads):
@@ -80,13 +87,14 @@ def load_generator(name_or_path: Path | str, *, device: str = "auto") -> Generat
     return model
 
 
-def _kind(model: object) -> str:
-    """What a loaded model is, for messages."""
+def _kind(model: Model) -> str:
+    """What an error calls it."""
     kinds: dict[type, str] = {
         Translator: "a translation model",
         Encoder: "an encoder",
         Generator: "a decoder-only model",
         WordEncoder: "an ELMo model",
+        WordVectors: "word vectors",
     }
     return kinds[type(model)]
 
