@@ -14,6 +14,9 @@ from triptych.evaluation.classification import score_classes
 
 Vectors = npt.NDArray[np.floating]
 
+ALIKE = 1e-9
+"""Cosines that differ by less are alike: what rounding makes of equal ones."""
+
 
 @dataclass(frozen=True)
 class SenseScores:
@@ -30,7 +33,7 @@ def nearest_sense(
     """The sense of `names` whose labelled vectors [N, E] have the mean nearest to each of `asked`
     [M, E], by cosine; the earlier of two alike."""
     cosines = _unit(asked) @ _unit(_sums(vectors, senses, names)).T
-    return [names[i] for i in cosines.argmax(axis=1)]
+    return [names[i] for i in _first_nearest(cosines)]
 
 
 def left_out_senses(vectors: Vectors, senses: Sequence[str], names: Sequence[str]) -> list[str]:
@@ -45,7 +48,7 @@ def left_out_senses(vectors: Vectors, senses: Sequence[str], names: Sequence[str
         others = sums[own] - vectors[i]
         alone = counts[own] == 1
         cosines[i, own] = -np.inf if alone else _unit(others) @ _unit(vectors[i])
-    return [names[i] for i in cosines.argmax(axis=1)]
+    return [names[i] for i in _first_nearest(cosines)]
 
 
 def score_senses(told: Sequence[str], gold: Sequence[str], names: Sequence[str]) -> SenseScores:
@@ -60,6 +63,18 @@ def score_senses(told: Sequence[str], gold: Sequence[str], names: Sequence[str])
     predicted, right = ([numbers[sense] for sense in side] for side in (told, gold))
     scores = score_classes(predicted, right, len(names))
     return SenseScores(scores.n, scores.accuracy, scores.macro_f1)
+
+
+def _first_nearest(cosines: Vectors) -> list[int]:
+    """[M, S] -> for each the first sense that no other is nearer than.
+
+    A static vector is the same in every sentence, so all means are alike, but for rounding; and
+    the rounding of a mean that leaves one out would tell which one that is.
+    """
+    found: list[int] = (
+        (cosines >= cosines.max(axis=1, keepdims=True) - ALIKE).argmax(axis=1).tolist()
+    )
+    return found
 
 
 def _sums(vectors: Vectors, senses: Sequence[str], names: Sequence[str]) -> Vectors:

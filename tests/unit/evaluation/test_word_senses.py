@@ -50,3 +50,13 @@ def test_scores_are_scikit_learns() -> None:
     assert scores.n == 8
     with pytest.raises(DataError, match="'d' is not among a, b, c"):
         score_senses(["a"], ["d"], NAMES)
+
+
+def test_a_vector_that_is_always_the_same_tells_one_sense_only() -> None:
+    """Rounding must not tell the senses of a static vector apart, with one left out or not."""
+    rng = np.random.default_rng(1)
+    senses = ["shore"] * 7 + ["money"] * 5
+    for _ in range(20):
+        vectors = np.repeat(rng.normal(size=(1, 50)).astype(np.float32), 12, axis=0)
+        assert left_out_senses(vectors, senses, ["shore", "money"]) == ["shore"] * 12
+        assert nearest_sense(vectors, senses, vectors, ["shore", "money"]) == ["shore"] * 12
