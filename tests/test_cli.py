@@ -91,7 +91,7 @@ OPTIONS = {
         f"MODEL --input --n-best --alignments --json --verify --quiet {SEARCH} {MACHINE}"
     ),
     "score": f"MODEL --source --target --length-penalty --alpha --json --quiet {MACHINE}",
-    "generate": f"MODEL --prompt --input --json --quiet {DRAWING} {MACHINE}",
+    "generate": f"MODEL --prompt --input --json --precision --quiet {DRAWING} {MACHINE}",
     "fill": f"MODEL TEXT --top-k --candidates --json {MACHINE}",
     "embed": f"MODEL --input --out --quiet {EMBEDDING} {MACHINE}",
     "search": f"MODEL --corpus --query --top-k --json --quiet {EMBEDDING} {MACHINE}",

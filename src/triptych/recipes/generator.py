@@ -13,6 +13,7 @@ from triptych.decoding.generate import Bounds, Drawn, Generation, Request, gener
 from triptych.decoding.text_stream import TextStream
 from triptych.errors import UsageError
 from triptych.recipes.completion import Completion, TextScore
+from triptych.recipes.fast_twin import FastTwin
 from triptych.recipes.generate_options import GenerateOptions, changed, generation_options
 from triptych.recipes.generator_parts import (
     GeneratorModule,
@@ -26,6 +27,7 @@ from triptych.recipes.generator_parts import (
 )
 from triptych.recipes.score_texts import score_ids
 from triptych.recipes.translator import evaluating
+from triptych.runtime.packed import Precision
 
 BATCH_TOKENS = {"cpu": 4096, "cuda": 32_768}
 """Tokens of a batch, prompts and what may follow them: speed and memory only."""
@@ -44,24 +46,33 @@ class Generator:
         options: GenerateOptions | None = None,
         *,
         device: torch.device | str | None = None,
+        precision: Precision = "fp32",
     ) -> None:
         """`options` are those that calls of `generate` start from. With a device the module moves.
 
-        `batch_tokens`, which may be set, bounds a batch: speed and memory only.
+        `precision` is that of the weights as they are used: on a CPU they are packed copies, made
+        at the first call. `batch_tokens`, which may be set, bounds a batch: speed and memory only.
+        Raises UsageError for int8 on a GPU.
         """
         self.module = module if device is None else module.to(device)
+        self.twin = FastTwin(self.module, precision)
         self.tokenizer = tokenizer
         self.options = options if options is not None else GenerateOptions()
         self.batch_tokens = BATCH_TOKENS.get(self.device.type, BATCH_TOKENS["cpu"])
 
     @classmethod
     def from_folder(
-        cls, folder: ModelFolder, device: torch.device | str | None = None
+        cls,
+        folder: ModelFolder,
+        device: torch.device | str | None = None,
+        precision: Precision = "fp32",
     ) -> "Generator":
         """With the options of its generation_config.json; raises ModelFileError for wrong ones."""
         module, tokenizer = cast(GeneratorModule, folder.model), folder.tokenizer
         options = generation_options(folder.generation, "generation_config.json")
-        return cls(module, cast(TextTokenizer, tokenizer), options, device=device)
+        return cls(
+            module, cast(TextTokenizer, tokenizer), options, device=device, precision=precision
+        )
 
     @property
     def device(self) -> torch.device:
@@ -165,7 +176,7 @@ class Generator:
         pairs = list(zip(before, self.tokenizer.encode(texts), strict=True))
         bounds = self._bounds(self.options)
         with evaluating(cast(nn.Module, self.module)):
-            found = score_ids(self.module, pairs, bounds, self.batch_tokens, self.device)
+            found = score_ids(self.twin(), pairs, bounds, self.batch_tokens, self.device)
         return [
             TextScore(sum(values), tuple(self.tokenizer.tokens(ids)), tuple(values), tuple(ids))
             for (_, ids), values in zip(pairs, found, strict=True)
@@ -224,7 +235,7 @@ class Generator:
             return texts[drawn.row].found is not None
 
         found = generate(
-            self.module,
+            self.twin(),
             requests,
             options.sampling(),
             self._bounds(options),
@@ -247,7 +258,7 @@ class Generator:
     def _pieces(self, request: Request, options: GenerateOptions) -> Iterator[str]:
         text = TextStream(self.tokenizer.decode_bytes, options.stop)
         bounds = self._bounds(options)
-        generation = Generation(self.module, [request], options.sampling(), bounds, self.device)
+        generation = Generation(self.twin(), [request], options.sampling(), bounds, self.device)
         with evaluating(cast(nn.Module, self.module)):
             while generation.going:
                 (drawn,) = generation.step()

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor, nn
 
 from triptych.decoding.generate import Bounds, Request
@@ -17,17 +16,8 @@ from triptych.recipes.generate_options import GenerateOptions
 Ids = Sequence[int]
 
 
-class GeneratorModule(Protocol):
-    """The torch module of a decoder-only model. `config.max_seq_len` is its context."""
-
-    @property
-    def config(self) -> Any: ...
-    @property
-    def training(self) -> bool: ...
-
-    def train(self, mode: bool = True) -> Any: ...
-    def to(self, device: torch.device | str) -> Any: ...
-    def parameters(self) -> Iterable[nn.Parameter]: ...
+class Decoder(Protocol):
+    """What decodes and scores: the module of a decoder-only model, or its fast twin."""
 
     def __call__(self, token_ids: Tensor, *, valid: Tensor | None = None) -> Tensor:
         """token_ids [B, T] -> hidden [B, T, E]; `valid` [B, T] is False on padding."""
@@ -42,6 +32,19 @@ class GeneratorModule(Protocol):
     def next_logits(self, token_ids: Tensor, cache: Any, valid: Tensor | None = None) -> Tensor:
         """As `decoding.generate.CausalModel`."""
         ...
+
+
+class GeneratorModule(Decoder, Protocol):
+    """The torch module of a decoder-only model. `config.max_seq_len` is its context."""
+
+    @property
+    def config(self) -> Any: ...
+    @property
+    def training(self) -> bool: ...
+
+    def train(self, mode: bool = True) -> Any: ...
+    def to(self, device_or_dtype: Any) -> Any: ...
+    def parameters(self) -> Iterable[nn.Parameter]: ...
 
 
 class TextTokenizer(Protocol):

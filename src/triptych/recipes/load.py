@@ -12,35 +12,38 @@ from triptych.recipes.generator import Generator
 from triptych.recipes.translator import Translator
 from triptych.runtime.attention import use_fast_attention
 from triptych.runtime.device import choose_device
+from triptych.runtime.packed import Precision
 
 
 def load(
     name_or_path: Path | str,
     *,
     device: str = "auto",
-    precision: Literal["fp32", "bf16"] = "fp32",
+    precision: Precision = "fp32",
     verify: bool = False,
 ) -> Translator | Encoder | Generator:
     """The model in a folder or on the Hub, ready to use, by the `model_type` of its config.json.
 
     `marian` (what `triptych train translation` writes, and OPUS-MT) gives a Translator; `bert`
     (BERT, MiniLM, sentence-transformers' folders of them) an Encoder; `gpt2` a Generator. On a GPU
-    if there is one, or on `device`; an encoder's weights in `precision`. `verify` checks the hashes
-    of all files again.
+    if there is one, or on `device`; the weights in `precision`, which an Encoder has in fp32 and
+    bf16, a Generator in int8 as well. `verify` checks the hashes of all files again.
 
     Raises ModelFileError for a folder that is missing, damaged or of a kind we do not know,
-    MachineError for a device that is not there.
+    UsageError for a precision that it cannot have, MachineError for a device that is not there.
     """
     place = choose_device(device)
     path = find_model(name_or_path)
     folder = checkpoint.load_folder(path, verify=verify)
     use_fast_attention(folder.model)
+    if isinstance(folder.model, Gpt):
+        return Generator.from_folder(folder, place, precision)
+    if precision == "int8":
+        raise UsageError("precision int8 is for generators; choose fp32, or bf16 for an encoder")
     if isinstance(folder.model, BertWithHeads):
         return Encoder.from_folder(folder, path, place, precision)
     if precision != "fp32":
-        raise UsageError(f"precision {precision} is for encoders; other models run in fp32")
-    if isinstance(folder.model, Gpt):
-        return Generator.from_folder(folder, place)
+        raise UsageError("precision bf16 is for encoders and generators; choose fp32")
     return Translator.from_folder(folder, place)
 
 
@@ -66,9 +69,11 @@ def load_encoder(
     return model
 
 
-def load_generator(name_or_path: Path | str, *, device: str = "auto") -> Generator:
+def load_generator(
+    name_or_path: Path | str, *, device: str = "auto", precision: Precision = "fp32"
+) -> Generator:
     """As `load`. Raises ModelFileError for a model of another family."""
-    model = load(name_or_path, device=device)
+    model = load(name_or_path, device=device, precision=precision)
     if not isinstance(model, Generator):
         kind = "an encoder" if isinstance(model, Encoder) else "a translation model"
         raise ModelFileError(f"{name_or_path} is {kind}; this needs a decoder-only model")

@@ -12,7 +12,7 @@ from triptych.core.loss import IGNORE
 from triptych.decoding.forced import forced_log_probs
 from triptych.decoding.generate import Bounds
 from triptych.errors import DataError
-from triptych.recipes.generator_parts import GeneratorModule, Ids, in_batches
+from triptych.recipes.generator_parts import Decoder, Ids, in_batches
 
 Pair = tuple[Ids, Ids]
 """What comes before a text, and the text."""
@@ -20,7 +20,7 @@ Pair = tuple[Ids, Ids]
 
 @torch.inference_mode()
 def score_ids(
-    module: GeneratorModule,
+    module: Decoder,
     pairs: Sequence[Pair],
     bounds: Bounds,
     batch_tokens: int,
