@@ -660,6 +660,7 @@ def test_generate_gives_a_line_a_line(
         ("--prompt a --stop=", 2, "stop has an empty string"),
         ("--prompt a --max-new-tokens 0", 2, "max_new_tokens is 0"),
         ("--prompt a --on-too-long cut", 2, "one of 'refuse', 'window'"),
+        ("--prompt a --precision int4", 2, "one of 'fp32', 'bf16', 'int8'"),
         ("--prompt=", 3, "the prompt is empty"),
         (f"--prompt {'x' * 41}", 3, "the prompt has 41 tokens, more than this model's context"),
         ("--input long.txt", 3, "long.txt:2 has 41 tokens"),
