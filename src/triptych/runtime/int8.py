@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 LEVELS = 127
+HALF = torch.tensor(128.5)
 SMALLEST = 1e-30
 """In place of the largest number of a row that is all zeros."""
 
@@ -33,7 +34,7 @@ def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
     """x [..., I] -> X + 128 [..., I] as bytes without a sign, and a [..., 1]."""
     largest = x.abs().amax(dim=-1, keepdim=True).clamp_(min=SMALLEST)
     # Truncation after adding a half is rounding, as nothing is below 0.
-    return torch.addcdiv(x.new_tensor(128.5), x, largest, value=LEVELS).to(torch.uint8), largest
+    return torch.addcdiv(HALF, x, largest, value=LEVELS).to(torch.uint8), largest
 
 
 def has_int8() -> bool:
