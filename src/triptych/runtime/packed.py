@@ -30,6 +30,9 @@ FUSED: Mapping[Activation, tuple[str, str]] = {
     F.relu: ("relu", ""),
 }
 """Activations that oneDNN applies while a result is still in the cache."""
+SMALL = 65_536
+"""Elements up to which a float32 weight stays in the core's own cache: there oneDNN's 12 µs a call
+are longer than the whole of `F.linear` at one row."""
 
 
 def packed(
@@ -41,7 +44,8 @@ def packed(
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     weight = weight.detach().to(dtype)
     bias = None if bias is None else bias.detach().to(dtype)
-    if has_onednn() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight"):
+    is_small = precision == "fp32" and weight.numel() <= SMALL
+    if has_onednn() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight") and not is_small:
         return _OneDnn(weight, bias, activation)
     return _Plain(weight, bias, activation)
 

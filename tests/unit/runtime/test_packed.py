@@ -35,6 +35,7 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(int8, "has_int8", lambda: False)
     elif not packed.has_onednn():
         pytest.skip("this torch has no oneDNN")
+    monkeypatch.setattr(packed, "SMALL", 0)
 
 
 @pytest.mark.usefixtures("library")
