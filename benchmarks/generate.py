@@ -5,7 +5,8 @@
     python benchmarks/generate.py --threads 1 --cpu-time             beside other work
 
 Random weights of a preset's shape (GPT-2, 124 M), random prompts, greedy. A round is one call of
-each contestant. Before any is timed, their texts are compared: in fp32 they must be the same. The
+each contestant. Before any is timed, their texts are compared, and in fp32 they must be the same;
+in the others random weights have too many near ties, and our logits are compared with fp32's. The
 limit is that of reading: bytes of the weights and of the cache, once a step, at the speed at which
 this machine reads a large tensor in the same run. transformers has no int8 here: the row beside
 ours is its fp32. CTranslate2 takes part where it is installed.
@@ -29,6 +30,7 @@ from triptych.models.gpt import Gpt
 from triptych.models.presets import gpt_preset
 from triptych.recipes.generate_options import GenerateOptions
 from triptych.recipes.generator import Generator
+from triptych.runtime.gpt import FastGpt
 
 try:
     import ctranslate2
@@ -155,20 +157,25 @@ class Bench:
         cached = 2 * c.n_layers * c.d_model * (self.n_prompt + self.n_new / 2)
         return weights * BYTES[precision] + batch * cached * 4
 
-    def check(self, work: dict[str, Callable[[], Ids]], precision: str) -> dict[str, float]:
-        """Share of ids like ours; in fp32 a first difference may only be a tie of the scores."""
-        ours, *others = work
-        expected = work[ours]()
+    def check(self, work: dict[str, Callable[[], Ids]], precision: str) -> float:
+        """Share of the ids that all have alike; in fp32 a first difference may only be a tie."""
+        expected, *others = found = [contestant() for contestant in work.values()]
         assert all(len(ids) == self.n_new for ids in expected), "a text ended early"
-        shares = {}
-        for name in others:
-            found = work[name]()
-            alike = torch.tensor(found) == torch.tensor(expected)
-            shares[name] = float(alike.float().mean())
-            if precision == "fp32":
-                for prompt, a, b in zip(self.prompts(len(found)), expected, found, strict=True):
+        if precision == "fp32":
+            for other in others:
+                for prompt, a, b in zip(self.prompts(len(other)), expected, other, strict=True):
                     self.assert_same(prompt, a, b)
-        return shares
+        ids = torch.tensor(found)  # [contestants, B, T]
+        return float((ids == ids[0]).all(dim=0).float().mean())
+
+    def logit_error(self, precision: str, batch: int) -> float:
+        """Of our logits after the prompts, from those of the plain module in fp32, by norm."""
+        token_ids = torch.tensor(self.prompts(batch))
+        fast = FastGpt(self.gpt, precision)
+        with torch.inference_mode():
+            expected = self.gpt.next_logits(token_ids, self.gpt.new_cache(batch, self.n_prompt))
+            found = fast.next_logits(token_ids, fast.new_cache(batch, self.n_prompt))
+        return float((found - expected).norm() / expected.norm())
 
     def assert_same(self, prompt: list[int], ours: list[int], theirs: list[int]) -> None:
         if ours == theirs:
@@ -198,26 +205,27 @@ def row(
 ) -> dict[str, object]:
     """One precision and one batch, timed and printed."""
     work = bench.contestants(precision, batch)
-    shares = bench.check(work, precision)
+    alike, error = bench.check(work, precision), bench.logit_error(precision, batch)
     timing = time_in_turn(work, rounds, warmup=1, clock=clock)
     speed = reading_speed(clock)
     ours, *others = work
     rates = {name: batch * bench.n_new / timing.median(name) for name in work}
     limit = speed / bench.step_bytes(precision, batch) * batch
     print(f"batch {batch}, {precision}: limit {limit:,.0f} tokens/s ({speed / 1e9:.0f} GB/s)")
+    print(f"  ours from fp32: logits {error:.1e}; tokens that all have alike: {alike:.1%}")
     print(f"  {ours:20} {rates[ours]:8.1f} tokens/s, {rates[ours] / limit:.0%} of the limit")
     ratios = {}
     for name in others:
         ratios[name] = timing.ratio(ours, name)
         median, low, high = ratios[name]
         print(
-            f"  {name:20} {rates[name]:8.1f} tokens/s; ours {median:.2f} times (pairs from "
-            f"{low:.2f} to {high:.2f}), {shares[name]:.1%} of the tokens alike",
+            f"  {name:20} {rates[name]:8.1f} tokens/s; ours {median:.2f} times "
+            f"(pairs from {low:.2f} to {high:.2f})",
             flush=True,
         )
     return {
         "batch": batch, "precision": precision, "bytes_per_second": speed, "limit": limit,
-        "tokens_per_second": rates, "ratios": ratios, "tokens_alike": shares,
+        "tokens_per_second": rates, "ratios": ratios, "tokens_alike": alike, "logit_error": error,
     }  # fmt: skip
 
 
