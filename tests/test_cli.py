@@ -115,7 +115,7 @@ OPTIONS = {
         "MODEL --source --target --input --length-penalty --alpha --on-too-long --json --quiet "
         f"{MACHINE}"
     ),
-    "generate": f"MODEL --prompt --input --json --quiet {DRAWING} {MACHINE}",
+    "generate": f"MODEL --prompt --input --json --precision --quiet {DRAWING} {MACHINE}",
     "fill": f"MODEL TEXT --top-k --candidates --json {MACHINE}",
     "embed": f"MODEL --input --out --quiet {EMBEDDING} {MACHINE}",
     "search": f"MODEL --corpus --query --top-k --json --quiet {EMBEDDING} {MACHINE}",
@@ -705,6 +705,7 @@ def test_generate_gives_a_line_a_line(
         ("--prompt a --stop=", 2, "stop has an empty string"),
         ("--prompt a --max-new-tokens 0", 2, "max_new_tokens is 0"),
         ("--prompt a --on-too-long cut", 2, "one of 'refuse', 'window'"),
+        ("--prompt a --precision int4", 2, "one of 'fp32', 'bf16', 'int8'"),
         ("--prompt=", 3, "the prompt is empty"),
         (f"--prompt {'x' * 41}", 3, "the prompt has 41 tokens, more than this model's context"),
         ("--input long.txt", 3, "long.txt:2 has 41 tokens"),

@@ -186,9 +186,16 @@ class Gpt(nn.Module):
 
         What a row gets that has no real token means nothing.
         """
-        hidden = self(token_ids, valid=valid, cache=cache)
-        if valid is None:
-            return self.project(hidden[:, -1])
-        last = valid.size(1) - 1 - valid.flip(1).long().argmax(dim=1)  # [B]
-        rows = torch.arange(len(last), device=last.device)
-        return self.project(hidden[rows, last])
+        return self.project(last_real(self(token_ids, valid=valid, cache=cache), valid))
+
+
+def last_real(hidden: Tensor, valid: Tensor | None) -> Tensor:
+    """hidden [B, T, E] -> [B, E], at the last position of each row that `valid` [B, T] calls real.
+
+    None: all are. What a row gets that has no real position means nothing.
+    """
+    if valid is None:
+        return hidden[:, -1]
+    last = valid.size(1) - 1 - valid.flip(1).long().argmax(dim=1)  # [B]
+    rows = torch.arange(len(last), device=last.device)
+    return hidden[rows, last]

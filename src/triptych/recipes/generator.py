@@ -14,6 +14,7 @@ from triptych.decoding.generate import Bounds, Drawn, Generation, Request, gener
 from triptych.decoding.text_stream import TextStream
 from triptych.errors import UsageError
 from triptych.recipes.completion import Completion, TextScore
+from triptych.recipes.fast_twin import FastTwin
 from triptych.recipes.generate_options import (
     GenerateOptions,
     OnTooLong,
@@ -25,14 +26,18 @@ from triptych.recipes.generator_parts import (
     Ids,
     TextTokenizer,
     best_completion,
+    bounds_of,
     check_prompt,
     encode_at,
     in_batches,
     in_order_of_wording,
+    places,
+    prompt_number,
     requests_for,
 )
 from triptych.recipes.score_texts import Reader, score_ids
 from triptych.recipes.translator import evaluating
+from triptych.runtime.packed import Precision
 
 BATCH_TOKENS = {"cpu": 4096, "cuda": 32_768}
 """Tokens of a batch, prompts and what may follow them: speed and memory only."""
@@ -55,24 +60,33 @@ class Generator:
         options: GenerateOptions | None = None,
         *,
         device: torch.device | str | None = None,
+        precision: Precision = "fp32",
     ) -> None:
         """`options` are those that calls of `generate` start from. With a device the module moves.
 
-        `batch_tokens`, which may be set, bounds a batch: speed and memory only.
+        `precision` is that of the weights as they are used: on a CPU they are packed copies, made
+        at the first call. `batch_tokens`, which may be set, bounds a batch: speed and memory only.
+        Raises UsageError for int8 on a GPU.
         """
         self.module = module if device is None else module.to(device)
+        self.twin = FastTwin(self.module, precision)
         self.tokenizer = tokenizer
         self.options = options if options is not None else GenerateOptions()
         self.batch_tokens = BATCH_TOKENS.get(self.device.type, BATCH_TOKENS["cpu"])
 
     @classmethod
     def from_folder(
-        cls, folder: ModelFolder, device: torch.device | str | None = None
+        cls,
+        folder: ModelFolder,
+        device: torch.device | str | None = None,
+        precision: Precision = "fp32",
     ) -> "Generator":
         """With the options of its generation_config.json; raises ModelFileError for wrong ones."""
         module, tokenizer = cast(GeneratorModule, folder.model), folder.tokenizer
         options = generation_options(folder.generation, "generation_config.json")
-        return cls(module, cast(TextTokenizer, tokenizer), options, device=device)
+        return cls(
+            module, cast(TextTokenizer, tokenizer), options, device=device, precision=precision
+        )
 
     @property
     def device(self) -> torch.device:
@@ -99,8 +113,8 @@ class Generator:
         chosen = self._options(options, max_new_tokens, temperature, top_k, top_p, stop, seed)
         if isinstance(prompts, str):
             raise UsageError("generate takes a list of prompts, not one text; write [text]")
-        ids = encode_at(self.tokenizer, prompts, _prompt_number)
-        return self._complete(ids, chosen, _prompt_number, Counter())
+        ids = encode_at(self.tokenizer, prompts, prompt_number)
+        return self._complete(ids, chosen, prompt_number, Counter())
 
     def generate_from_ids(
         self, prompts: Sequence[Ids], *, options: GenerateOptions | None = None
@@ -109,7 +123,7 @@ class Generator:
 
         [eos_id] begins a text out of nothing: in training each text follows an end-of-text token.
         """
-        return self._complete(prompts, options or self.options, _prompt_number, Counter())
+        return self._complete(prompts, options or self.options, prompt_number, Counter())
 
     def generate_lines(
         self,
@@ -127,7 +141,7 @@ class Generator:
         done, rest = 0, iter(lines)
         while some := list(islice(rest, at_once)):
             filled = {n: line for n, line in enumerate(some) if line.strip()}
-            place = _places(name, done, list(filled))
+            place = places(name, done, list(filled))
             ids = encode_at(self.tokenizer, list(filled.values()), place)
             found = dict(zip(filled, self._complete(ids, chosen, place, alike), strict=True))
             yield from (found.get(n) or Completion.empty() for n in range(len(some)))
@@ -192,7 +206,7 @@ class Generator:
     def reading(self) -> Iterator[Reader]:
         """The model in evaluation mode, for what reads texts that are already there."""
         with evaluating(cast(nn.Module, self.module)):
-            yield Reader(self.module, self.tokenizer.vocab_size, self.batch_tokens, self.device)
+            yield Reader(self.twin(), self.tokenizer.vocab_size, self.batch_tokens, self.device)
 
     def _options(
         self,
@@ -247,7 +261,7 @@ class Generator:
             return texts[drawn.row].found is not None
 
         found = generate(
-            self.module,
+            self.twin(),
             requests,
             options.sampling(),
             self.bounds(options),
@@ -270,7 +284,7 @@ class Generator:
     def _pieces(self, request: Request, options: GenerateOptions) -> Iterator[str]:
         text = TextStream(self.tokenizer.decode_bytes, options.stop)
         bounds = self.bounds(options)
-        generation = Generation(self.module, [request], options.sampling(), bounds, self.device)
+        generation = Generation(self.twin(), [request], options.sampling(), bounds, self.device)
         with evaluating(cast(nn.Module, self.module)):
             while generation.going:
                 (drawn,) = generation.step()
@@ -283,17 +297,4 @@ class Generator:
 
     def bounds(self, options: GenerateOptions) -> Bounds:
         """What ids and lengths there may be."""
-        return Bounds(
-            eos_id=self.tokenizer.eos_id,
-            vocab_size=self.tokenizer.vocab_size,
-            max_seq_len=self.module.config.max_seq_len,
-            slides=options.on_too_long == "window",
-        )
-
-
-def _prompt_number(number: int) -> str:
-    return f"prompt {number + 1}"
-
-
-def _places(name: str, done: int, numbers: Sequence[int]) -> Callable[[int], str]:
-    return lambda number: f"{name}:{done + numbers[number] + 1}"
+        return bounds_of(self.module, self.tokenizer, options)

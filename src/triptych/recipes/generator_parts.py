@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor, nn
 
 from triptych.decoding.generate import Bounds, Request
@@ -17,17 +16,8 @@ from triptych.recipes.generate_options import GenerateOptions
 Ids = Sequence[int]
 
 
-class GeneratorModule(Protocol):
-    """The torch module of a decoder-only model. `config.max_seq_len` is its context."""
-
-    @property
-    def config(self) -> Any: ...
-    @property
-    def training(self) -> bool: ...
-
-    def train(self, mode: bool = True) -> Any: ...
-    def to(self, device: torch.device | str) -> Any: ...
-    def parameters(self) -> Iterable[nn.Parameter]: ...
+class Decoder(Protocol):
+    """What decodes and scores: the module of a decoder-only model, or its fast twin."""
 
     def __call__(self, token_ids: Tensor, *, valid: Tensor | None = None) -> Tensor:
         """token_ids [B, T] -> hidden [B, T, E]; `valid` [B, T] is False on padding."""
@@ -42,6 +32,19 @@ class GeneratorModule(Protocol):
     def next_logits(self, token_ids: Tensor, cache: Any, valid: Tensor | None = None) -> Tensor:
         """As `decoding.generate.CausalModel`."""
         ...
+
+
+class GeneratorModule(Decoder, Protocol):
+    """The torch module of a decoder-only model. `config.max_seq_len` is its context."""
+
+    @property
+    def config(self) -> Any: ...
+    @property
+    def training(self) -> bool: ...
+
+    def train(self, mode: bool = True) -> Any: ...
+    def to(self, device_or_dtype: Any) -> Any: ...
+    def parameters(self) -> Iterable[nn.Parameter]: ...
 
 
 class TextTokenizer(Protocol):
@@ -81,6 +84,18 @@ def encode_at(
             except DataError as error:
                 raise DataError(f"{place(number)}: {error}") from error
         raise
+
+
+def bounds_of(
+    module: GeneratorModule, tokenizer: TextTokenizer, options: GenerateOptions
+) -> Bounds:
+    """What ids and lengths there may be."""
+    return Bounds(
+        eos_id=tokenizer.eos_id,
+        vocab_size=tokenizer.vocab_size,
+        max_seq_len=module.config.max_seq_len,
+        slides=options.on_too_long == "window",
+    )
 
 
 def check_prompt(ids: Ids, bounds: Bounds, options: GenerateOptions, place: str) -> None:
@@ -150,3 +165,13 @@ def in_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
 def best_completion(candidates: Sequence[Completion]) -> Completion:
     """That with the highest mean log-probability; the first of those alike."""
     return max(candidates, key=lambda completion: completion.mean_logprob)
+
+
+def prompt_number(number: int) -> str:
+    """The place of a prompt that is given in a list."""
+    return f"prompt {number + 1}"
+
+
+def places(name: str, done: int, numbers: Sequence[int]) -> Callable[[int], str]:
+    """The place of each of some lines of the input `name`, of which `done` came before."""
+    return lambda number: f"{name}:{done + numbers[number] + 1}"

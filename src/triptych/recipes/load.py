@@ -17,6 +17,7 @@ from triptych.recipes.vectors_folder import holds_vectors, load_vectors
 from triptych.recipes.word_encoder import WordEncoder
 from triptych.runtime.attention import use_fast_attention
 from triptych.runtime.device import choose_device
+from triptych.runtime.packed import Precision
 
 Model = Translator | Encoder | Generator | WordEncoder | WordVectors
 
@@ -25,7 +26,7 @@ def load(
     name_or_path: Path | str,
     *,
     device: str = "auto",
-    precision: Literal["fp32", "bf16"] = "fp32",
+    precision: Precision = "fp32",
     verify: bool = False,
 ) -> Model:
     """The model in a folder or on the Hub, ready to use, by the `model_type` of its config.json.
@@ -34,11 +35,12 @@ def load(
     (BERT, MiniLM, sentence-transformers' folders of them) an Encoder; `gpt2` a Generator;
     `triptych-elmo`, and the files published for ELMo (options.json and an .hdf5), a WordEncoder;
     `triptych-vectors` (what `triptych train word2vec` and `train glove` write) WordVectors, always
-    on the CPU. On a GPU if there is one, or on `device`; an encoder's weights in `precision`.
-    `verify` checks the hashes of all files again.
+    on the CPU. On a GPU if there is one, or on `device`; the weights in `precision`, which an
+    Encoder has in fp32 and bf16, a Generator in int8 as well. `verify` checks the hashes of all
+    files again.
 
     Raises ModelFileError for a folder that is missing, damaged or of a kind we do not know,
-    MachineError for a device that is not there.
+    UsageError for a precision that it cannot have, MachineError for a device that is not there.
     """
     place = choose_device(device)
     path = find_model(name_or_path)
@@ -48,12 +50,14 @@ def load(
         return load_vectors(path, verify=verify)
     folder = checkpoint.load_folder(path, verify=verify)
     use_fast_attention(folder.model)
+    if isinstance(folder.model, Gpt):
+        return Generator.from_folder(folder, place, precision)
+    if precision == "int8":
+        raise UsageError("precision int8 is for generators; choose fp32, or bf16 for an encoder")
     if isinstance(folder.model, BertWithHeads):
         return Encoder.from_folder(folder, path, place, precision)
     if precision != "fp32":
-        raise UsageError(f"precision {precision} is for encoders; other models run in fp32")
-    if isinstance(folder.model, Gpt):
-        return Generator.from_folder(folder, place)
+        raise UsageError("precision bf16 is for encoders and generators; choose fp32")
     if isinstance(folder.model, Elmo):
         return WordEncoder.from_folder(folder, place)
     return Translator.from_folder(folder, place)
@@ -79,9 +83,11 @@ def load_encoder(
     return model
 
 
-def load_generator(name_or_path: Path | str, *, device: str = "auto") -> Generator:
+def load_generator(
+    name_or_path: Path | str, *, device: str = "auto", precision: Precision = "fp32"
+) -> Generator:
     """As `load`. Raises ModelFileError for a model of another family."""
-    model = load(name_or_path, device=device)
+    model = load(name_or_path, device=device, precision=precision)
     if not isinstance(model, Generator):
         raise ModelFileError(f"{name_or_path} is {_kind(model)}; this needs a decoder-only model")
     return model

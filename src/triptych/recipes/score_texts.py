@@ -15,7 +15,7 @@ from triptych.decoding.generate import Bounds
 from triptych.decoding.windows import Window, collate_windows, sliding_windows
 from triptych.errors import DataError
 from triptych.files.notices import notice
-from triptych.recipes.generator_parts import GeneratorModule, Ids, in_batches
+from triptych.recipes.generator_parts import Decoder, Ids, in_batches
 
 Pair = tuple[Ids, Ids]
 """What comes before a text, and the text."""
@@ -31,7 +31,7 @@ BATCHES_AT_ONCE = 64
 class Reader:
     """A model that reads windows, so many tokens of them at a time: speed and memory only."""
 
-    module: GeneratorModule
+    module: Decoder
     vocab_size: int
     """Entries of the tokenizer; what a model has beyond them takes no part."""
     batch_tokens: int

@@ -1,0 +1,137 @@
+"""A decoder-only model for use and not for training: a fast twin of `Gpt`, on a CPU.
+
+A step reads every weight once, and that is nearly all of its time. So weights are packed for
+their product (`runtime/packed.py`), queries, keys and values come from one, and what is left is a
+dozen small operations a block. Sums along the stack, norms, attention and the cache are in float32
+whatever the weights are: they cost little there, and bf16 attention is the slower on a CPU.
+
+Shapes: B batch, T new positions, S all positions seen, E model width, H heads, D head width.
+"""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from triptych.core.blocks import Block
+from triptych.core.cache import RaggedCache, SelfAttentionCache
+from triptych.core.feed_forward import FeedForward
+from triptych.core.masks import causal_mask, causal_padding_mask
+from triptych.models.gpt import Gpt, last_real
+from triptych.runtime.packed import Precision, packed
+
+
+class _View(NamedTuple):
+    """What the new positions may see."""
+
+    mask: Tensor | None
+    """[B, 1, T, S] or [T, S], added to the scores; None: all, or what came before."""
+    is_causal: bool
+    """Whether the kernel itself hides what comes after, which spares half of the products."""
+
+
+class FastGpt:
+    """`FastGpt(gpt)` decodes and scores as `gpt` does, in evaluation and without gradients.
+
+    It keeps packed copies of the weights: a module that is trained further, or moved, needs a
+    new twin. Embeddings are the module's own.
+    """
+
+    def __init__(self, gpt: Gpt, precision: Precision = "fp32") -> None:
+        self.gpt, self.config, self.precision = gpt, gpt.config, precision
+        self.blocks = [_FastBlock(b, precision) for b in gpt.blocks if isinstance(b, Block)]
+        self.norm = _norm(gpt.norm)
+        self.head = packed(gpt.token_embedding.weight, None, precision)
+
+    @torch.inference_mode()
+    def __call__(
+        self, token_ids: Tensor, *, valid: Tensor | None = None, cache: RaggedCache | None = None
+    ) -> Tensor:
+        """token_ids [B, T] -> hidden [B, T, E]; see `Gpt.forward`."""
+        n_past = 0 if cache is None else cache.length
+        seen = valid if cache is None else cache.see(token_ids, valid)  # [B, S], or all are real
+        view = _view(seen, n_past, token_ids.size(1))
+        x = self.gpt.embed(token_ids, n_past, seen).float()
+        for number, block in enumerate(self.blocks):
+            x = block(x, view, None if cache is None else cache.layers[number].self_attention)
+        return self.norm(x)
+
+    @torch.inference_mode()
+    def project(self, hidden: Tensor) -> Tensor:
+        """hidden [..., E] -> logits [..., V], in float32."""
+        return self.head(hidden).float()
+
+    def new_cache(self, batch: int, length: int) -> RaggedCache:
+        """For so many rows, with room for `length` positions each; it grows if they are more."""
+        return self.gpt.new_cache(batch, length)
+
+    def next_logits(
+        self, token_ids: Tensor, cache: RaggedCache, valid: Tensor | None = None
+    ) -> Tensor:
+        """token_ids [B, T] new tokens -> [B, V], scores of what follows the last real one."""
+        return self.project(last_real(self(token_ids, valid=valid, cache=cache), valid))
+
+
+class _FastBlock:
+    """x + SelfAttention(LayerNorm(x)), then x + FeedForward(LayerNorm(x)), on x [B, T, E]."""
+
+    def __init__(self, block: Block, precision: Precision) -> None:
+        given, feed_forward = block.self_attention, block.feed_forward
+        assert isinstance(feed_forward, FeedForward)
+        self.n_heads = given.n_heads
+        scale = 1 / math.sqrt(given.w_q.out_features / given.n_heads)  # of equation 1, once for all
+        weight = torch.cat([given.w_q.weight * scale, given.w_k.weight, given.w_v.weight])
+        bias = torch.cat([given.w_q.bias * scale, given.w_k.bias, given.w_v.bias])
+        self.w_qkv = packed(weight, bias, precision)  # [3E, E]
+        self.w_o = packed(given.w_o.weight, given.w_o.bias, precision)
+        up, down = feed_forward.w_up, feed_forward.w_down
+        self.w_up = packed(up.weight, up.bias, precision, feed_forward.activation)
+        self.w_down = packed(down.weight, down.bias, precision)
+        self.norm_1, self.norm_2 = _norm(block.residual_1.norm), _norm(block.residual_2.norm)
+
+    def __call__(self, x: Tensor, view: _View, past: SelfAttentionCache | None) -> Tensor:
+        """x is changed in place."""
+        x += self.w_o(self._attend(self.w_qkv(self.norm_1(x)).float(), view, past))
+        x += self.w_down(self.w_up(self.norm_2(x)))
+        return x
+
+    def _attend(self, qkv: Tensor, view: _View, past: SelfAttentionCache | None) -> Tensor:
+        heads = qkv.view(*qkv.shape[:2], 3, self.n_heads, -1)  # [B, T, 3E] -> [B, T, 3, H, D]
+        q, k, v = heads.permute(2, 0, 3, 1, 4)  # [B, H, T, D] each
+        if past is not None:
+            k, v = past.extend(lambda: (k, v))
+        if q.size(2) > 1:
+            values = F.scaled_dot_product_attention(
+                q, k, v, attn_mask=view.mask, is_causal=view.is_causal, scale=1.0
+            )
+        else:  # at one position three operations are faster than the fused kernel
+            scores = q @ k.mT
+            weights = (scores if view.mask is None else scores.add_(view.mask)).softmax(dim=-1)
+            values = weights @ v
+        return values.transpose(1, 2).flatten(-2)  # [B, T, E]
+
+
+def _view(seen: Tensor | None, n_past: int, n_new: int) -> _View:
+    if seen is not None:
+        allowed = causal_padding_mask(seen, n_new)
+    elif n_past and n_new > 1:
+        allowed = causal_mask(n_new, n_past + n_new)
+    else:
+        return _View(None, n_new > 1)
+    # Once for all blocks: given as booleans, each of them would turn it into numbers again.
+    return _View(torch.zeros(allowed.shape).masked_fill_(~allowed, float("-inf")), False)
+
+
+def _norm(norm: nn.LayerNorm) -> Callable[[Tensor], Tensor]:
+    weight, bias = norm.weight.detach().float(), norm.bias.detach().float()
+    return partial(
+        F.layer_norm,
+        normalized_shape=norm.normalized_shape,
+        weight=weight,
+        bias=bias,
+        eps=norm.eps,
+    )

@@ -1,0 +1,76 @@
+"""x Wᵀ + b for a weight used many times: laid out once for the product, and smaller if asked.
+
+A decoding step reads every weight once and does little with it, so its time is that of reading.
+oneDNN's own layout is read at the memory's speed, in float32 about twice as fast as by `F.linear`
+at one row, and three times at eight (`benchmarks/generate.py`); bf16 has half the bytes, int8 a
+quarter (`runtime/int8.py`). Without gradients; without oneDNN it is `F.linear`.
+
+Shapes: I columns in, O columns out.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from triptych.models.gpt import ACTIVATIONS
+from triptych.runtime.int8 import Int8Linear
+from triptych.runtime.linear import has_onednn
+
+Precision = Literal["fp32", "bf16", "int8"]
+Activation = Callable[[Tensor], Tensor]
+Product = Callable[[Tensor], Tensor]
+"""x [..., I] -> [..., O]."""
+
+FUSED: Mapping[Activation, tuple[str, str]] = {
+    ACTIVATIONS["gelu_tanh"]: ("gelu", "tanh"),
+    F.gelu: ("gelu", "none"),
+    F.relu: ("relu", ""),
+}
+"""Activations that oneDNN applies while a result is still in the cache."""
+SMALL = 65_536
+"""Elements up to which a float32 weight stays in the core's own cache: there oneDNN's 12 µs a call
+are longer than the whole of `F.linear` at one row."""
+
+
+def packed(
+    weight: Tensor, bias: Tensor | None, precision: Precision, activation: Activation | None = None
+) -> Product:
+    """act(x Wᵀ + b): weight [O, I], bias [O]. What comes out is bf16 for bf16, else float32."""
+    if precision == "int8":
+        return Int8Linear(weight, bias, activation)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    weight = weight.detach().to(dtype)
+    bias = None if bias is None else bias.detach().to(dtype)
+    is_small = precision == "fp32" and weight.numel() <= SMALL
+    if has_onednn() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight") and not is_small:
+        return _OneDnn(weight, bias, activation)
+    return _Plain(weight, bias, activation)
+
+
+class _OneDnn:
+    def __init__(self, weight: Tensor, bias: Tensor | None, activation: Activation | None) -> None:
+        # Without a number of rows: the layout for one row is slow for all others.
+        self.weight: Any = torch.ops.mkldnn._reorder_linear_weight(weight)
+        self.bias, self.dtype = bias, weight.dtype
+        name, algorithm = FUSED.get(activation, ("none", "")) if activation else ("none", "")
+        self.fused = name, algorithm
+        self.activation = activation if name == "none" else None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        name, algorithm = self.fused
+        y: Tensor = torch.ops.mkldnn._linear_pointwise(
+            x.to(self.dtype), self.weight, self.bias, name, [], algorithm
+        )
+        return y if self.activation is None else self.activation(y)
+
+
+class _Plain:
+    def __init__(self, weight: Tensor, bias: Tensor | None, activation: Activation | None) -> None:
+        self.weight, self.bias, self.activation = weight, bias, activation
+
+    def __call__(self, x: Tensor) -> Tensor:
+        y = F.linear(x.to(self.weight.dtype), self.weight, self.bias)
+        return y if self.activation is None else self.activation(y)

@@ -1,0 +1,104 @@
+"""A generator in each precision; and that its twin is never an old one."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import triptych
+from triptych import checkpoint
+from triptych.decoding.generate import Bounds, Request, generate
+from triptych.decoding.sampling import Sampling
+from triptych.errors import UsageError
+from triptych.models.bert import Bert, BertConfig
+from triptych.models.gpt import Gpt, GptConfig
+from triptych.recipes.fast_twin import FastTwin
+from triptych.runtime.packed import Precision
+from triptych.tokenizers.byte_bpe import ByteBpe
+
+PROMPTS = ["Once upon a time", "a", "Zwölf", "日本", "the end."]
+BOUNDS = {"fp32": 1e-5, "bf16": 0.02, "int8": 0.02}
+"""Stated: nats a token, with random weights far from uniform."""
+
+
+def made(seed: int = 0) -> Gpt:
+    torch.manual_seed(seed)
+    config = GptConfig(
+        vocab_size=257, d_model=48, d_ff=96, n_heads=3, n_layers=2, max_seq_len=64, eos_id=256
+    )
+    model = Gpt(config).eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(3 if weight.dim() > 1 else 1)
+    return model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path: Path = tmp_path_factory.mktemp("gpt") / "model"
+    checkpoint.save_folder(path, made(), ByteBpe.train(["hello world\n"], 257))
+    return path
+
+
+@pytest.mark.parametrize("precision", BOUNDS)
+def test_scores_in_each_precision(folder: Path, precision: Precision) -> None:
+    model, errors = made(), []
+    for score in triptych.load(folder, device="cpu", precision=precision).score(PROMPTS):
+        ids = torch.tensor([256, *score.token_ids])
+        expected = model.project(model(ids[None, :-1])[0]).log_softmax(dim=-1)
+        errors += (expected.gather(1, ids[1:, None])[:, 0] - torch.tensor(score.logprobs)).tolist()
+    assert precision == "fp32" or max(map(abs, errors)) > 1e-4
+    assert sum(map(abs, errors)) / len(errors) <= BOUNDS[precision]
+
+
+@pytest.mark.parametrize("precision", BOUNDS)
+def test_a_text_has_the_score_that_it_was_drawn_with(folder: Path, precision: Precision) -> None:
+    """Its log-probabilities are those that `score` gives in the same precision."""
+    generator = triptych.load(folder, device="cpu", precision=precision)
+    (text,) = generator.generate(["Once"], max_new_tokens=12, seed=3)
+    (score,) = generator.score([text.text], prompts=["Once"])
+    if score.token_ids == text.token_ids:  # else the bytes drawn are no text
+        assert score.logprobs == pytest.approx(text.logprobs, abs=5 * BOUNDS[precision])
+
+
+def test_in_fp32_texts_are_those_of_the_module(folder: Path) -> None:
+    generator = triptych.load(folder, device="cpu")
+    prompts = generator.tokenizer.encode(PROMPTS)
+    requests = [Request(tuple(ids), limit=20) for ids in prompts]
+    expected = generate(made(), requests, Sampling(temperature=0), Bounds(256, 257, 64))
+    found = generator.generate(PROMPTS, max_new_tokens=20, temperature=0)
+    assert [text.token_ids for text in found] == [text.token_ids for text in expected]
+
+
+def test_a_changed_weight_makes_a_new_twin() -> None:
+    model, ids = made(), torch.tensor([[5, 6, 7]])
+    twin = FastTwin(model)
+    first = twin()
+    assert twin() is first
+    with torch.no_grad():
+        model.blocks[1].feed_forward.w_up.weight += 0.1
+    assert twin() is not first
+    torch.testing.assert_close(twin()(ids), model(ids).detach(), rtol=1e-4, atol=1e-4)
+    changed = twin()
+    model.load_state_dict(made(1).state_dict(), assign=True)
+    assert twin() is not changed
+    torch.testing.assert_close(twin()(ids), model(ids).detach(), rtol=1e-4, atol=1e-4)
+
+
+def test_elsewhere_the_module_decodes_itself(byte_gpt) -> None:  # type: ignore[no-untyped-def]
+    assert FastTwin(byte_gpt)() is byte_gpt
+    far = made().to("meta")
+    assert FastTwin(far)() is far
+    assert FastTwin(far, "bf16")() is far
+    assert far.token_embedding.weight.dtype == torch.bfloat16
+    with pytest.raises(UsageError, match="precision int8 is for a CPU"):
+        FastTwin(far, "int8")
+
+
+def test_other_families_have_no_int8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bert = Bert(BertConfig(vocab_size=9, d_model=8, d_ff=8, n_heads=1, n_layers=1, pad_id=0))
+    folder = checkpoint.ModelFolder(bert, None, {}, {})
+    monkeypatch.setattr(checkpoint, "load_folder", lambda *_, **__: folder)
+    for precision in ("bf16", "int8"):
+        with pytest.raises(UsageError, match=f"precision {precision} is for"):
+            triptych.load(tmp_path, device="cpu", precision=precision)
