@@ -25,7 +25,7 @@ class GeneratorSize:
     """Held-out stories whose beginning is given and whose rest is drawn."""
 
 
-FULL = GeneratorSize(max_updates=1000, warmup=125, n_continued=200)
+FULL = GeneratorSize(max_updates=700, warmup=80, n_continued=200)
 QUICK = GeneratorSize(max_updates=120, warmup=30, n_continued=40)
 
 
@@ -86,7 +86,8 @@ def generator_panel(
 def generator_run(data: Path, size: GeneratorSize, seed: int) -> GptRun:
     """The run of the third panel: a small model, words mostly whole, each story for itself.
 
-    The grammar gives any number of stories, so there is nothing to overfit: no dropout.
+    The grammar gives any number of stories, so there is nothing to overfit: no dropout. Muon needs
+    a third of AdamW's updates here (docs/log.md, 2026-11-26).
     """
     return GptRun(
         data=GptData(
@@ -101,7 +102,13 @@ def generator_run(data: Path, size: GeneratorSize, seed: int) -> GptRun:
             reset_positions=True,
         ),
         model=GptShape(preset="nano", dropout=0.0),
-        optimizer=GptOptimizer(learning_rate=3e-3, warmup=size.warmup, schedule="linear"),
+        optimizer=GptOptimizer(
+            learning_rate=5e-3,
+            warmup=size.warmup,
+            schedule="linear",
+            optimizer="muon",
+            muon_learning_rate=1e-2,
+        ),
         training=GptTraining(
             max_updates=size.max_updates,
             precision="bf16",
