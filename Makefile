@@ -15,7 +15,7 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c const
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
-demo: $(USE) ## train a small translator and a BERT, open them up: a few minutes, no GPU (ARGS="--quick")
+demo: $(USE) ## train a small translator, a BERT and a GPT, open them up: some minutes, no GPU (ARGS="--quick")
 	@env -u OMP_NUM_THREADS $(BIN)/triptych demo $(ARGS)
 
 test: $(DEVELOP) ## run all tests (ARGS="tests/unit/core" for some of them)
