@@ -85,7 +85,7 @@ OPTIONS = {
         "--preset --dropout --from "
         "--learning-rate --warmup --schedule --beta-1 --beta-2 --eps --weight-decay --clip-norm "
         "--max-updates --accumulate --precision --validate-every --checkpoint-every --select "
-        f"--patience --average --compile --seed --tensorboard {MACHINE}"
+        f"--patience --average --compile --seed --tensorboard --shard {MACHINE}"
     ),
     "translate": (
         f"MODEL --input --n-best --alignments --json --verify --quiet {SEARCH} {MACHINE}"

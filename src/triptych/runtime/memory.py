@@ -17,7 +17,7 @@ FLOAT = 4
 STATISTICS = 8
 """Mean and deviation that a LayerNorm keeps of each position."""
 
-CPU_ALLOCATOR = 0.15
+CPU_ALLOCATOR = 0.2
 """Of what comes and goes in an update, a CPU's allocator keeps so much more in gaps: glibc's kept
 from 2 to 32 % in `benchmarks/plan_memory.py`, and nothing with MALLOC_MMAP_THRESHOLD_=65536."""
 SENT_BYTES = 64_000_000
