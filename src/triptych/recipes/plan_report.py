@@ -45,7 +45,7 @@ def formulas_of(found: Plan) -> dict[str, str]:
 
 def _copies(found: Plan) -> str:
     """What is there beside the weights themselves."""
-    gathered = "FSDP2: all outside the blocks, and two blocks"
+    gathered = "FSDP2: what is outside the blocks, norms, and two groups of products"
     casts = "2 · weights of products (bf16)"
     several, in_bf16 = found.settings.gpus > 1, found.settings.precision == "bf16"
     return "; ".join([casts] * in_bf16 + [gathered] * several) or "none"

@@ -45,7 +45,10 @@ def train_gpt(
     `share`: the processes that `torchrun` started divide the model among themselves.
 
     Raises ConfigError if the run there has another configuration; `fresh` moves it aside.
+    UsageError for `share` with compiling.
     """
+    if run.training.compile and share:
+        raise UsageError("--compile and --shard do not go together yet; leave one of them out")
     corpus = GptCorpus(run.data, out)
 
     def prepare() -> None:
@@ -64,8 +67,6 @@ def _train(run: GptRun, out: Path, processes: Processes, quiet: bool, share: boo
     model = make_model(run, tokenizer)
     tokenizer.model_max_length = model.config.max_seq_len
     use_fast_attention(model)  # the trainer moves it, or each process's share of it
-    if run.training.compile and share:
-        raise UsageError("--compile and --shard do not go together yet; leave one of them out")
     if run.training.compile:
         model.to(processes.device)
         compiled(model)

@@ -76,6 +76,12 @@ class Shape:
         return attentions + feed_forward + (n + 1) * 2 * self.width
 
     @property
+    def largest_products(self) -> int:
+        """Of an attention, 4E² + 4E, or of a feed-forward network, 2EF + E + F."""
+        square = self.width**2 + self.width
+        return max(4 * square, 2 * self.width * self.inner + self.width + self.inner)
+
+    @property
     def products(self) -> int:
         """Weights and biases of the blocks' products: all but the norms."""
         return sum(

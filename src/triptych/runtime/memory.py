@@ -95,15 +95,15 @@ def memory_of(shape: Shape, how: Pass, n_processes: int = 1) -> Memory:
 
 
 def sharded_memory_of(shape: Shape, how: Pass, n_processes: int) -> Memory:
-    """Of each process that holds its share alone (FSDP2; `training/sharding.py`).
+    """Of each process that holds its share alone (FSDP2; `training/holding.py`).
 
-    What lies outside the blocks is gathered for a whole pass, two blocks at a time: the one that
-    computes and the next one. On the way back their gradients are there as well until they are
-    added and shared out.
+    Norms and what lies outside the blocks are gathered for a whole pass; of the products, those of
+    an attention or a feed-forward network and of the next one. On the way back their gradients are
+    there as well until they are added and shared out.
     """
     share = -(-shape.n_parameters // n_processes)
-    block = max(shape.block_parameters(stack) for stack in shape.stacks)
-    outside, held = FLOAT * shape.n_outside, 3 * FLOAT * share
+    block = shape.largest_products
+    outside, held = FLOAT * (shape.n_parameters - shape.products), 3 * FLOAT * share
     during = held + (FLOAT * share if how.accumulates else 0)
     copies = outside + 2 * how.product * block
     sent = (how.product + FLOAT) * block

@@ -1,6 +1,6 @@
 """Who holds a model's weights, gradients and optimizer states: each process all, or its share.
 
-`WholeModel` is data parallel training: gradients are added up (Li et al. 2020). `SharedModel` is
+`WholeModel` is data parallel training: gradients are added up. `SharedModel` is
 fully sharded: each process holds an n-th of everything and gathers the rest while it computes
 (Rajbhandari et al. 2020, ZeRO stage 3; torch's FSDP2).
 """
