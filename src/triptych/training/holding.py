@@ -54,7 +54,7 @@ class WholeModel:
     is_shared = False
 
     def __init__(self, model: nn.Module, processes: Processes) -> None:
-        self.model = model.to(processes.device)
+        self.model = model
         self.processes = processes
 
     def n_passes(self, n_own: int) -> int:
@@ -128,7 +128,7 @@ def hold(model: nn.Module, processes: Processes, share: bool, precision: str) ->
     """Shared where it is asked for and there is another process to share with."""
     if share and processes.world_size > 1:
         return SharedModel(model, processes, precision)
-    return WholeModel(model, processes)
+    return WholeModel(model.to(processes.device), processes)
 
 
 def is_shared(tensor: Tensor) -> bool:
