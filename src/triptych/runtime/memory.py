@@ -18,8 +18,8 @@ STATISTICS = 8
 """Mean and deviation that a LayerNorm keeps of each position."""
 
 CPU_ALLOCATOR = 0.2
-"""Of what comes and goes in an update, a CPU's allocator keeps so much more in gaps: glibc's kept
-from 2 to 32 % in `benchmarks/plan_memory.py`, and nothing with MALLOC_MMAP_THRESHOLD_=65536."""
+"""Of what comes and goes in an update, a CPU's allocator keeps so much more in gaps: chosen on the
+rows of `benchmarks/plan_memory.py`; nothing with MALLOC_MMAP_THRESHOLD_=65536."""
 SENT_BYTES = 64_000_000
 """Gradients that travel between processes in one message (`training/distributed.py`)."""
 
