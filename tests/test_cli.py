@@ -88,7 +88,8 @@ OPTIONS = {
         "--learning-rate --warmup --schedule --decay-share --beta-1 --beta-2 --eps "
         "--weight-decay --clip-norm --optimizer --muon-learning-rate "
         "--max-updates --accumulate --precision --validate-every --checkpoint-every --select "
-        f"--patience --average --compile --activation-checkpointing --seed --tensorboard {MACHINE}"
+        "--patience --average --compile --activation-checkpointing --seed --tensorboard "
+        f"--shard {MACHINE}"
     ),
     "train elmo": (
         "--out --config --fresh --quiet --json "
@@ -151,6 +152,10 @@ OPTIONS = {
         "--text --out --kind --vocab-size --min-frequency --max-alphabet --lowercase"
     ),
     "tokenizer show": "TOKENIZER TEXT --json",
+    "plan": (
+        "PRESET --gpus --tokens --batch-size --accumulate --seq-len --vocab-size --dropout "
+        f"--precision --activation-checkpointing --flops-per-second --share --json {MACHINE}"
+    ),
     "convert": "SRC DST --to --type",
 }
 
@@ -392,6 +397,14 @@ BAD = [
     (f"{OK} --preset tinny", 2, "preset is 'tinny'"),
     (f"{OK} --from nomodel", 3, "nomodel"),
     (f"{OK} --source pairs.tsv", 2, "2 source files and 1 target files"),
+    ("plan gpt2", 2, "needs --tokens"),
+    ("plan gpt3 --tokens 1e9", 2, "preset is 'gpt3'; there are"),
+    ("plan nano --tokens 1e9", 2, "say translation-nano or bert-nano or gpt-nano"),
+    ("plan gpt2 --tokens 0", 2, "--tokens is 0.0; it must be at least 1"),
+    ("plan gpt2 --tokens many", 2, "--tokens is 'many'; it should be a number"),
+    ("plan gpt2 --tokens 1e9 --gpus -1", 2, "--gpus is -1; it must be at least 0"),
+    ("plan gpt2 --tokens 1e9 --share 2", 2, "--share is 2.0; it must be at most 1"),
+    ("plan bert-base --tokens 1e9 --seq-len 1000", 2, "the model's limit of 512"),
     (f"{TRAIN} --source -", 2, "give a file, not '-'"),
 ]
 

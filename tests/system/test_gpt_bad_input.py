@@ -111,7 +111,11 @@ BAD = [
     (["convert", "bytes", "bytes", "--to", "gguf"], 2, "bytes is a folder; a GGUF is one file"),
     (["convert", "bytes", "train.txt", "--to", "gguf"], 2, "is no GGUF file, so it would be lost"),
     # training
-    ([*TRAIN, "--out", "x", "--from", "bytes", "--tokenizer", "letters"], 2, "leave tokenizer out"),
+    (
+        [*TRAIN, "--out", "x", "--from", "bytes", "--tokenizer", "letters"],
+        2,
+        "has another vocabulary",
+    ),
     ([*TRAIN, "--out", "x", "--from", "bytes", "--max-seq-len", "17"], 2, "limit of 16; lower"),
     ([*TRAIN, "--out", "x", "--from", "larger"], 3, "the tokenizer does not fit the model"),
     (

@@ -96,6 +96,7 @@ def toy_trainer(
     """A trainer in `folder`; `changes` are dropout, objective, clip_norm or TrainingSettings."""
     dropout = float(changes.pop("dropout", 0.2))
     objective = changes.pop("objective", TranslationObjective(PAD, 0.1))
+    share = bool(changes.pop("share", False))
     optimizer = OptimizerSettings(clip_norm=float(changes.pop("clip_norm", 1.0)))
     defaults: Mapping[str, Any] = {
         "max_updates": updates, "validate_every": 8, "select": "loss", "average": 2,
@@ -108,7 +109,7 @@ def toy_trainer(
     )  # fmt: skip
     settings = TrainingSettings(**{**defaults, **changes})
     return Trainer(
-        task, RunFolder(folder), settings, optimizer, processes or Processes(), quiet=True
+        task, RunFolder(folder), settings, optimizer, processes or Processes(), True, share
     )
 
 

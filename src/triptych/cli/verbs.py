@@ -80,6 +80,7 @@ VERBS: dict[tuple[str, ...], Verb] = {
         "tokenizer_train", "Learn a vocabulary from text: a joint BPE, or WordPiece."
     ),
     ("tokenizer", "show"): Verb("tokenizer_show", "How a tokenizer cuts a text."),
+    ("plan",): Verb("plan", "What a training run will take: memory, operations, time, disk."),
     ("convert",): Verb("convert", "Write a model as other programs read it."),
 }
 

@@ -105,11 +105,5 @@ class GptRun:
     """Also write event files for TensorBoard (an extra) into `tensorboard/`."""
 
     def __post_init__(self) -> None:
-        given, start = self.data.tokenizer, self.model.start_from
-        if start is not None and given not in (None, start):
-            raise ConfigError(
-                f"tokenizer is {given!r}, but a model to go on from ({start!r}) brings its own; "
-                "leave tokenizer out"
-            )
         if self.training.select not in METRICS:
             raise ConfigError(f"select is {self.training.select!r}; there are {', '.join(METRICS)}")

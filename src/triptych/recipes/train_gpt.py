@@ -9,7 +9,7 @@ from torch import nn
 
 from triptych import checkpoint
 from triptych.data.packed_batches import PackedBatch
-from triptych.errors import ConfigError
+from triptych.errors import ConfigError, UsageError
 from triptych.models.gpt import Gpt
 from triptych.models.presets import gpt_preset
 from triptych.recipes.gpt_data import GptCorpus
@@ -33,12 +33,27 @@ from triptych.training.trainer import Trainer
 
 
 def train_gpt(
-    run: GptRun, out: Path, *, device: str = "cpu", fresh: bool = False, quiet: bool = False
+    run: GptRun,
+    out: Path,
+    *,
+    device: str = "cpu",
+    fresh: bool = False,
+    quiet: bool = False,
+    share: bool = False,
 ) -> Outcome:
     """Train in the folder `out`, or go on with the run that is there.
 
+    `share`: the processes that `torchrun` started divide the model among themselves.
+
     Raises ConfigError if the run there has another configuration; `fresh` moves it aside.
+    UsageError for `share` with compiling or with Muon, which needs whole matrices.
     """
+    for name, given in (
+        ("--compile", run.training.compile),
+        ("--optimizer muon", run.optimizer.optimizer == "muon"),
+    ):
+        if given and share:
+            raise UsageError(f"{name} and --shard do not go together yet; leave one of them out")
     corpus = GptCorpus(run.data, out)
 
     def prepare() -> None:
@@ -47,19 +62,20 @@ def train_gpt(
         corpus.prepare(_start_folder(run))
 
     return start_run(
-        out, device, fresh, prepare, lambda processes: _train(run, out, processes, quiet)
+        out, device, fresh, prepare, lambda processes: _train(run, out, processes, quiet, share)
     )
 
 
-def _train(run: GptRun, out: Path, processes: Processes, quiet: bool) -> Outcome:
+def _train(run: GptRun, out: Path, processes: Processes, quiet: bool, share: bool) -> Outcome:
     corpus = GptCorpus(run.data, out)
     tokenizer = corpus.tokenizer()
     model = make_model(run, tokenizer)
     tokenizer.model_max_length = model.config.max_seq_len
-    use_fast_attention(model.to(processes.device))
+    use_fast_attention(model)  # the trainer moves it, or each process's share of it
     if run.training.activation_checkpointing:
         checkpoint_blocks(model)
     if run.training.compile:
+        model.to(processes.device)
         compiled(model)
     settings, optimizer = run.training, run.optimizer
     assert optimizer.learning_rate is not None
@@ -79,7 +95,7 @@ def _train(run: GptRun, out: Path, processes: Processes, quiet: bool) -> Outcome
         flops=lambda batch: language_model_flops(model, batch),
         on_row=row_listener(out, GPT_PANELS, run.tensorboard),
     )
-    return Trainer(task, RunFolder(out), settings, optimizer, processes, quiet).run()
+    return Trainer(task, RunFolder(out), settings, optimizer, processes, quiet, share).run()
 
 
 def make_model(run: GptRun, tokenizer: ByteBpe | Characters) -> Gpt:

@@ -23,11 +23,15 @@ def fast_attention(
     `benchmarks/`), and with dropout it is no fused one; everywhere else it wins.
     """
     trains_in_bf16 = q.dtype == torch.bfloat16 and q.requires_grad
-    plain = p_drop > 0 or (trains_in_bf16 and k.size(-2) <= LONGEST_PLAIN)
-    if q.device.type != "cpu" or not plain:
+    if q.device.type != "cpu" or not is_plain_on_cpu(k.size(-2), trains_in_bf16, p_drop):
         return fused_attention(q, k, v, mask, p_drop)
     with torch.autocast("cpu", enabled=False):  # keep the softmax in bf16 too
         return attention(q, k, v, mask, p_drop)[0], None
+
+
+def is_plain_on_cpu(n_keys: int, trains_in_bf16: bool, p_drop: float) -> bool:
+    """Whether a CPU takes three plain products, which hold every weight, and not one kernel."""
+    return p_drop > 0 or (trains_in_bf16 and n_keys <= LONGEST_PLAIN)
 
 
 def use_fast_attention(model: nn.Module) -> nn.Module:

@@ -1,6 +1,7 @@
 """One process or many: what each needs to know, and the two sums that they share."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -13,6 +14,9 @@ from triptych.errors import UsageError
 WAIT = timedelta(days=1)
 """How long a process waits for another: the first tokenises and validates for all, and NCCL's own
 ten minutes are too few for that."""
+SENT_BYTES = 64_000_000
+"""Of gradients in one message, if a single one is not larger: enough to be fast, and little
+beside the gradients themselves."""
 
 
 @dataclass(frozen=True)
@@ -61,24 +65,38 @@ class Processes:
         return [part.to(values.device) for part in parts]
 
     def sum_gradients(self, parameters: list[torch.nn.Parameter]) -> None:
-        """Replace each gradient by its sum over all processes, in one message."""
+        """Replace each gradient by its sum over all processes, in messages of `SENT_BYTES`."""
         if self.world_size == 1:
             return
         for p in parameters:
             if p.grad is None:  # this process had nothing to do in this update
                 p.grad = torch.zeros_like(p)
-        flat = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
-        dist.all_reduce(flat)
-        start = 0
-        for p in parameters:
-            assert p.grad is not None
-            p.grad.copy_(flat[start : start + p.numel()].view_as(p))
-            start += p.numel()
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        for message in _messages(gradients):
+            flat = torch.cat([gradient.flatten() for gradient in message])
+            dist.all_reduce(flat)
+            parts = torch.split(flat, [gradient.numel() for gradient in message])
+            for gradient, part in zip(message, parts, strict=True):
+                gradient.copy_(part.view_as(gradient))
 
     def wait(self) -> None:
         """Go on when all processes are here."""
         if self.world_size > 1:
             dist.barrier()
+
+
+def _messages(gradients: list[Tensor]) -> Iterator[list[Tensor]]:
+    """In order, as many together as `SENT_BYTES` hold."""
+    message: list[Tensor] = []
+    n_bytes = 0
+    for gradient in gradients:
+        if message and n_bytes + gradient.nbytes > SENT_BYTES:
+            yield message
+            message, n_bytes = [], 0
+        message.append(gradient)
+        n_bytes += gradient.nbytes
+    if message:
+        yield message
 
 
 def join_processes(device: str) -> Processes:

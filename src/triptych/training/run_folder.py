@@ -31,6 +31,7 @@ class RunFolder:
         self.best = folder / "best"
         self.last = folder / "last"
         self.checkpoints = folder / "checkpoints"
+        self.parts = self.checkpoints / ".parts"  # of a checkpoint that is being written
         self.metrics = folder / "metrics.jsonl"
         folder.mkdir(parents=True, exist_ok=True)
 

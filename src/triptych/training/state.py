@@ -1,7 +1,9 @@
 """Everything beside the weights that a run needs to go on as if it had never stopped."""
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,15 @@ import torch
 from torch import Tensor
 
 from triptych.errors import ModelFileError
-from triptych.files.tensors import load_tensors, save_tensors
+from triptych.files.atomic import told_plainly
+from triptych.files.tensors import load_tensors, open_tensors, save_tensors
 from triptych.training.distributed import Processes
+from triptych.training.holding import as_held, is_shared, own_part, whole_of
 
 STATE_FILE = "training.json"
 TENSOR_FILE = "training.safetensors"
+PART_FILE = "training-{:05d}-of-{:05d}.safetensors"
+"""What each of several processes holds alone, counted from 1."""
 
 
 @dataclass
@@ -45,14 +51,51 @@ def write_state(
     random_states: Mapping[str, Tensor],
     source: Mapping[str, Any],
 ) -> None:
-    """Write both files into a folder that is being filled."""
+    """Write both files into a folder that is being filled; what processes share is not in them."""
     tensors = {f"random.{name}": state for name, state in random_states.items()}
-    for index, slots in optimizer.state_dict()["state"].items():
-        for slot, value in slots.items():
-            tensors[f"optimizer.{index}.{slot}"] = value
+    tensors |= {name: value for name, value in _slots(optimizer) if not is_shared(value)}
     numbers = {"counters": asdict(counters), "source": dict(source)}
     save_tensors(folder / TENSOR_FILE, tensors)
     (folder / STATE_FILE).write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+
+
+def write_part(folder: Path, optimizer: torch.optim.Optimizer, processes: Processes) -> None:
+    """Write this process's rows of the optimizer's states. Raises DiskFullError, MachineError."""
+    own = {name: own_part(value) for name, value in _slots(optimizer) if is_shared(value)}
+    path = folder / PART_FILE.format(processes.rank + 1, processes.world_size)
+    with told_plainly(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        save_tensors(path, own)
+
+
+def move_parts(folder: Path, new: Path, processes: Processes) -> None:
+    """Bring what every process has written into the folder that is being filled."""
+    for rank in range(processes.world_size):
+        name = PART_FILE.format(rank + 1, processes.world_size)
+        os.replace(folder / name, new / name)
+
+
+def _slots(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
+    for index, slots in optimizer.state_dict()["state"].items():
+        for slot, value in slots.items():
+            yield f"optimizer.{index}.{slot}", value
+
+
+def _read_tensors(folder: Path) -> dict[str, Tensor]:
+    """Of both kinds of files; what lay in parts is put together. Raises ModelFileError."""
+    tensors = load_tensors(folder / TENSOR_FILE)
+    paths = sorted(folder.glob(PART_FILE.replace("{:05d}", "*")))
+    if not paths:
+        return tensors
+    complete = [folder / PART_FILE.format(i + 1, len(paths)) for i in range(len(paths))]
+    if paths != complete:
+        raise ModelFileError(
+            f"{folder} has {len(paths)} parts of a training state, of which the last is "
+            f"{paths[-1].name}; delete this checkpoint to go on from the one before"
+        )
+    with ExitStack() as stack:
+        files = [stack.enter_context(open_tensors(path)) for path in paths]
+        return tensors | {name: whole_of([file[name] for file in files]) for name in files[0]}
 
 
 def read_state(
@@ -70,7 +113,7 @@ def read_state(
             f"{folder / STATE_FILE} cannot be read ({error}); delete this checkpoint to go on "
             "from the one before"
         ) from error
-    tensors = load_tensors(folder / TENSOR_FILE)
+    tensors = _read_tensors(folder)
     random_states: dict[str, Tensor] = {}
     slots: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
@@ -87,6 +130,12 @@ def read_state(
             f"{folder / TENSOR_FILE} holds {len(slots)} optimizer states for {n_parameters} "
             "parameters; it belongs to another model"
         )
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for number, values in slots.items():
+        like = parameters[number]
+        for slot, value in values.items():
+            if value.shape == like.shape and is_shared(like):
+                values[slot] = as_held(value, like)
     optimizer.load_state_dict({**state, "state": slots})
     return counters, random_states, numbers["source"]
 

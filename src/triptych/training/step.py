@@ -11,6 +11,7 @@ from triptych.core.loss import LossSum
 from triptych.errors import DivergedError, MachineError
 from triptych.files.notices import notice
 from triptych.training.distributed import Processes
+from triptych.training.holding import Holding, WholeModel
 from triptych.training.state import own_random_states, set_own_random_states
 
 
@@ -63,6 +64,11 @@ class Stepper:
     n_parts: int = 1
     terms: tuple[str, ...] = ("nll",)
     """What the unsmoothed mean of each term of the loss is called."""
+    holding: Holding | None = None
+    """Who holds the model; every process all of it, if not said."""
+
+    def __post_init__(self) -> None:
+        self.held = self.holding or WholeModel(self.model, self.processes)
 
     def gradients(self, batches: Sequence[Batch]) -> Means:
         """Leave in each parameter's `grad` that of the loss over all processes.
@@ -75,11 +81,8 @@ class Stepper:
             counts += torch.tensor([batch.n_tokens, *batch.n_targets], dtype=torch.float64)
         n_tokens, *totals = self.processes.sum(counts).tolist()
         means = self._with_halving(batches, [max(total, 1.0) for total in totals])
-        parameters = [p for p in self.model.parameters() if p.requires_grad]
-        self.processes.sum_gradients(parameters)
         smoothed, *terms = self.processes.sum(means).tolist()
-        limit = self.clip_norm or float("inf")
-        norm = float(nn.utils.clip_grad_norm_(parameters, limit, foreach=True))
+        norm = self.held.clip(self.clip_norm or float("inf"))
         if not (abs(smoothed) < float("inf") and norm < float("inf")):
             raise DivergedError(_divergence(smoothed, norm, batches))
         return Means(smoothed, dict(zip(self.terms, terms, strict=True)), int(n_tokens), norm)
@@ -92,6 +95,11 @@ class Stepper:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
+                if self.held.is_shared:  # the others are in the middle of a pass and cannot stop
+                    raise MachineError(
+                        "memory ran out where processes share a model; give a smaller "
+                        "--batch-size and more --accumulate"
+                    ) from error
                 if self.n_parts >= max(len(batch) for batch in batches):
                     raise MachineError(
                         "not even one sentence at a time fits into memory; "
@@ -112,16 +120,24 @@ class Stepper:
             p.grad = None
         device = self.processes.device
         means = torch.zeros(1 + len(self.terms), dtype=torch.float64)
-        for batch in batches:
-            for part in split_rows(batch, self.n_parts):
-                with torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-                    terms = self.objective(self.model, part.to(device))
-                pairs = list(zip(terms, totals, strict=True))
-                loss = torch.stack([term.smoothed / total for term, total in pairs]).sum()
-                loss.backward()  # type: ignore[no-untyped-call]
+        for part, counts in self._passes(batches):
+            with torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+                terms = self.objective(self.model, part.to(device))
+            pairs = list(zip(terms, totals, strict=True))
+            loss = torch.stack([term.smoothed / total for term, total in pairs]).sum()
+            (loss if counts else 0 * loss).backward()  # type: ignore[no-untyped-call]
+            if counts:
                 shares = [loss.detach(), *(term.nll / total for term, total in pairs)]
                 means += torch.stack(shares).double().cpu()
         return means
+
+    def _passes(self, batches: Sequence[Batch]) -> Iterator[tuple[Batch, bool]]:
+        """Each piece of each batch; then, where another process has more, the last one again,
+        which does not count."""
+        own = [part for batch in batches for part in split_rows(batch, self.n_parts)]
+        n_idle = self.held.n_passes(len(own)) - len(own)
+        yield from ((part, True) for part in own)
+        yield from ((own[-1], False) for _ in range(n_idle))
 
 
 def split_rows(batch: Any, n_parts: int) -> Iterator[Any]:

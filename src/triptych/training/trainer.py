@@ -1,15 +1,17 @@
 """The loop: take batches, update, validate, keep the best, and never lose anything."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
+from triptych.errors import UsageError
 from triptych.files.notices import notice
 from triptych.files.sizes import human_bytes
 from triptych.training.distributed import Processes
+from triptych.training.holding import borrowed_weights, hold
 from triptych.training.optimizer import make_optimizer, set_learning_rate
 from triptych.training.progress import (
     ProgressLine,
@@ -23,8 +25,10 @@ from triptych.training.signals import StopRequest
 from triptych.training.state import (
     Counters,
     gather_random_states,
+    move_parts,
     read_state,
     restore_random_states,
+    write_part,
     write_state,
 )
 from triptych.training.step import Means, Stepper
@@ -42,7 +46,12 @@ class Trainer:
         optimizer: OptimizerSettings,
         processes: Processes,
         quiet: bool = False,
+        share: bool = False,
     ) -> None:
+        """`share`: processes divide weights, gradients and optimizer states among themselves.
+
+        Raises UsageError where an update has fewer batches than there are processes to share.
+        """
         self.task, self.run_folder, self.settings = task, run, settings
         self.processes = processes
         self.quiet = quiet or not processes.is_first
@@ -52,7 +61,13 @@ class Trainer:
                 "processes, so some have nothing to do; give --accumulate "
                 f"{processes.world_size} or more"
             )
-        self.model = task.model.to(processes.device)
+        self.holding = hold(task.model, processes, share, settings.precision)
+        if self.holding.is_shared and settings.accumulate < processes.world_size:
+            raise UsageError(
+                f"--accumulate is {settings.accumulate}, but {processes.world_size} processes "
+                f"share a model and each needs a batch; give --accumulate {processes.world_size}"
+            )
+        self.model = self.holding.model
         self.optimizer = make_optimizer(self.model, optimizer, task.rate_factor)
         self.counters = Counters()
         self.stepper = Stepper(
@@ -62,6 +77,7 @@ class Trainer:
             settings.precision,
             optimizer.clip_norm,
             terms=task.terms,
+            holding=self.holding,
         )
         torch.manual_seed(settings.seed + 1000 * processes.rank)
         self._resume()
@@ -167,19 +183,10 @@ class Trainer:
         c = self.counters
         better = torch.zeros(2, dtype=torch.float64)
         self._save_checkpoint()
-        if self.processes.is_first:
-            line.show(c.update, "validating")
-            with self._averaged(), torch.no_grad():
-                self.model.eval()
-                found = self.task.validate(self.model)
-                self.model.train()
-                value = self._selected(found)
-                is_better = float(self._is_better(value, found.prefix))
-                better = torch.tensor([value, is_better], dtype=torch.float64)
-                c.prefix = found.prefix
-                self._report(found, bool(better[1]), line)
-                if better[1]:
-                    self.task.save_model(self.run_folder.best, self.model, None)
+        with self.holding.on_device() as model:
+            if self.processes.is_first:
+                line.show(c.update, "validating")
+                better = self._measure(model, line)
         value, is_better = self.processes.first(better).tolist()
         c.without_better = 0 if is_better else c.without_better + 1
         if is_better:
@@ -188,6 +195,21 @@ class Trainer:
         self._save_checkpoint()
         if self.processes.is_first:
             self.run_folder.keep_only(self._validated_folders())
+
+    def _measure(self, model: nn.Module, line: ProgressLine) -> Tensor:
+        """The value of the metric that selects, and whether it is the best so far: then the model
+        is saved."""
+        with self._averaged(model), torch.no_grad():
+            model.eval()
+            found = self.task.validate(model)
+            model.train()
+            value = self._selected(found)
+            is_better = self._is_better(value, found.prefix)
+            self.counters.prefix = found.prefix
+            self._report(found, is_better, line)
+            if is_better:
+                self.task.save_model(self.run_folder.best, model, None)
+        return torch.tensor([value, float(is_better)], dtype=torch.float64)
 
     def _selected(self, found: Validation) -> float:
         name = found.prefix + self.settings.select
@@ -216,19 +238,12 @@ class Trainer:
         self.run_folder.add_row(row)
         self.task.on_row(row)
 
-    @contextmanager
-    def _averaged(self) -> Iterator[None]:
-        """The model with the mean of its last checkpoints, for as long as the block lasts."""
+    def _averaged(self, model: nn.Module) -> AbstractContextManager[None]:
+        """The whole model with the mean of its last checkpoints, for as long as the block lasts."""
         folders = self._validated_folders()
         if len(folders) == 1:
-            yield
-            return
-        own = {name: value.clone() for name, value in self.model.state_dict().items()}
-        self.model.load_state_dict(self.task.mean_weights(folders))
-        try:
-            yield
-        finally:
-            self.model.load_state_dict(own)
+            return nullcontext()
+        return borrowed_weights(model, self.task.mean_weights(folders))
 
     # -- saving and going on -----------------------------------------------------------------
 
@@ -244,14 +259,20 @@ class Trainer:
 
     def _save_checkpoint(self) -> None:
         random_states = gather_random_states(self.processes)
+        model = self.holding.whole()
+        if self.holding.is_shared:
+            write_part(self.run_folder.parts, self.optimizer, self.processes)
+            self.processes.wait()
         if self.processes.is_first:
             folder = self.run_folder.checkpoint(self.counters.update)
 
             def add_state(new: Path) -> None:
                 source = self.task.source.state()
                 write_state(new, self.counters, self.optimizer, random_states, source)
+                if self.holding.is_shared:
+                    move_parts(self.run_folder.parts, new, self.processes)
 
-            self.task.save_model(folder, self.model, add_state)
+            self.task.save_model(folder, model, add_state)
             self.run_folder.link_last(folder)
         self.processes.wait()
 
@@ -265,7 +286,7 @@ class Trainer:
             if self.processes.is_first:
                 self.run_folder.forget_after(0)
             return
-        self.model.load_state_dict(self.task.mean_weights([folder]))
+        self.holding.load(self.task.mean_weights([folder]))
         self.counters, random_states, source = read_state(folder, self.optimizer)
         self.task.source.restore(source)
         if not restore_random_states(random_states, self.processes):
