@@ -22,7 +22,7 @@ from triptych.convert.gpt2_config import config_to_json
 from triptych.data.packed_batches import PackedBatch
 from triptych.models.gpt import Gpt, GptConfig
 from triptych.recipes.train_gpt import language_model_flops
-from triptych.runtime.attention import use_fast_attention
+from triptych.runtime.training import use_fast_training
 from triptych.training.distributed import Processes
 from triptych.training.objectives import LanguageModelObjective
 from triptych.training.optimizer import make_optimizer, set_learning_rate
@@ -58,7 +58,7 @@ def make_models(dropout: float, vocab_size: int) -> tuple[Gpt, GPT2LMHeadModel]:
         eos_id=vocab_size - 1,
     )  # fmt: skip
     model = Gpt(config).train()
-    use_fast_attention(model)
+    use_fast_training(model)
     peer = GPT2LMHeadModel(GPT2Config.from_dict(config_to_json(config)))
     peer.load_state_dict(to_gpt2(model.state_dict(), config), strict=False)
     peer.tie_weights()
