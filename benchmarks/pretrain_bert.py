@@ -23,7 +23,7 @@ from triptych.data.pretraining_batches import PretrainingBatch
 from triptych.models.heads import BertWithHeads, BertWithHeadsConfig
 from triptych.models.presets import bert_preset
 from triptych.recipes.train_bert import HEADS, pretraining_flops
-from triptych.runtime.attention import use_fast_attention
+from triptych.runtime.training import use_fast_training
 from triptych.training.distributed import Processes
 from triptych.training.objectives import PretrainingObjective
 from triptych.training.optimizer import make_optimizer, set_learning_rate
@@ -56,7 +56,7 @@ def make_models(preset: str, dropout: float | None) -> tuple[BertWithHeads, Bert
     if dropout is not None:
         trunk = replace(trunk, dropout=dropout, attention_dropout=dropout)
     config = BertWithHeadsConfig(trunk=trunk, heads=HEADS)
-    model = use_fast_attention(BertWithHeads(config).train())
+    model = use_fast_training(BertWithHeads(config).train())
     assert isinstance(model, BertWithHeads)
     peer = BertForPreTraining(BertConfig.from_dict(config_to_json(config)))
     peer.load_state_dict(to_bert(model.state_dict(), config), strict=False)

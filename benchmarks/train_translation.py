@@ -22,7 +22,7 @@ from triptych.convert.marian_config import config_to_json
 from triptych.data.batching import IGNORE, PairBatch, collate_pairs
 from triptych.models.encoder_decoder import EncoderDecoder
 from triptych.models.presets import translation_preset
-from triptych.runtime.attention import use_fast_attention
+from triptych.runtime.training import use_fast_training
 from triptych.training.distributed import Processes
 from triptych.training.objectives import TranslationObjective
 from triptych.training.optimizer import make_optimizer, set_learning_rate
@@ -102,7 +102,7 @@ def make_models(
     config = translation_preset(preset, vocab_size, vocab_size - 1, 0)
     if dropout is not None:
         config = replace(config, dropout=dropout)
-    model = use_fast_attention(EncoderDecoder(config).train())
+    model = use_fast_training(EncoderDecoder(config).train())
     peer = MarianMTModel(MarianConfig(**config_to_json(config)))
     peer.load_state_dict(to_marian(model.state_dict(), config), strict=False)
     peer.tie_weights()

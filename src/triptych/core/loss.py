@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from triptych.core.products import product
+
 IGNORE = -100
 """The label of a position that nobody predicts."""
 
@@ -129,7 +131,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             n_rows = chunk_rows(weight)
             for start in range(0, len(h), n_rows):
                 part = slice(start, start + n_rows)
-                logits = torch.addmm(bias.detach().to(dtype), h[part], w.T).float()  # [n, V]
+                logits = product(h[part], w.T, bias.detach().to(dtype)).float()  # [n, V]
                 at_target, exps, z, log_z = _normalizers(logits, targets[part], banned)
                 part_nll = (log_z - at_target).sum()
                 nll += part_nll
@@ -168,16 +170,16 @@ class _Gradients:
         if self.bias_is_learned:
             self.bias += torch.mv(exps.T, z[:, 0].reciprocal())
         exps = exps.to(w.dtype)
-        self.hidden[part] = (exps @ w) / z
+        self.hidden[part] = product(exps, w) / z
         scaled = (h / z).to(w.dtype)
         n_rows = max(1, CHUNK_ELEMENTS // w.size(1))
         for start in range(0, len(w), n_rows):  # [V, E] is the largest tensor here: no second one
             rows = slice(start, start + n_rows)
-            product = exps[:, rows].T @ scaled
+            added = product(exps[:, rows].T, scaled)
             if self.is_empty:
-                self.weight[rows].copy_(product)
+                self.weight[rows].copy_(added)
             else:
-                self.weight[rows] += product
+                self.weight[rows] += added
         self.is_empty = False
 
     def subtract_target(

@@ -45,7 +45,7 @@ from triptych.recipes.model_card import finetune_card
 from triptych.recipes.run_curves import draw_curves
 from triptych.recipes.run_start import check_same_run, start_run
 from triptych.recipes.training_summary import STOPPED, exit_status
-from triptych.runtime.attention import use_fast_attention
+from triptych.runtime.training import use_fast_training
 from triptych.tokenizers.wordpiece import WordPiece
 from triptych.training.distributed import Processes
 from triptych.training.run_folder import RunFolder
@@ -135,7 +135,7 @@ class _Seeds:
             write_file(folder / "run.toml", to_toml(run))
         task = self.task
         model = make_model(run, self.start, task.heads, task.labels)
-        use_fast_attention(model.to(processes.device))
+        use_fast_training(model.to(processes.device))
         trunk = model.config.trunk
         settings = run.training.settings(self.updates, task.select)
         optimizer = run.training.optimizer(self.updates)

@@ -21,9 +21,9 @@ from triptych.recipes.model_card import bert_card
 from triptych.recipes.model_kinds import encoder_parts
 from triptych.recipes.run_curves import BERT_PANELS
 from triptych.recipes.run_start import check_same_run, row_listener, start_run
-from triptych.runtime.attention import use_fast_attention
 from triptych.runtime.checkpointing import checkpoint_blocks
 from triptych.runtime.compile import compiled
+from triptych.runtime.training import use_fast_training
 from triptych.tokenizers.wordpiece import WordPiece
 from triptych.training.distributed import Processes
 from triptych.training.objectives import PretrainingObjective
@@ -61,7 +61,7 @@ def _train(run: BertRun, out: Path, processes: Processes, quiet: bool) -> Outcom
     tokenizer = corpus.tokenizer()
     model = make_model(run, tokenizer)
     tokenizer.model_max_length = model.config.trunk.max_seq_len
-    use_fast_attention(model.to(processes.device))
+    use_fast_training(model.to(processes.device))
     if run.training.activation_checkpointing:
         checkpoint_blocks(model)
     if run.training.compile:

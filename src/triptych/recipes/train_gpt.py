@@ -19,9 +19,9 @@ from triptych.recipes.model_card import gpt_card
 from triptych.recipes.model_kinds import generator_parts
 from triptych.recipes.run_curves import GPT_PANELS
 from triptych.recipes.run_start import check_same_run, row_listener, start_run
-from triptych.runtime.attention import use_fast_attention
 from triptych.runtime.checkpointing import checkpoint_blocks
 from triptych.runtime.compile import compiled
+from triptych.runtime.training import use_fast_training
 from triptych.tokenizers.byte_bpe import ByteBpe
 from triptych.tokenizers.characters import Characters
 from triptych.training.distributed import Processes
@@ -71,7 +71,7 @@ def _train(run: GptRun, out: Path, processes: Processes, quiet: bool, share: boo
     tokenizer = corpus.tokenizer()
     model = make_model(run, tokenizer)
     tokenizer.model_max_length = model.config.max_seq_len
-    use_fast_attention(model)  # the trainer moves it, or each process's share of it
+    use_fast_training(model)  # the trainer moves it, or each process's share of it
     if run.training.activation_checkpointing:
         checkpoint_blocks(model)
     if run.training.compile:

@@ -21,9 +21,9 @@ from triptych.recipes.run_start import check_same_run, row_listener, start_run
 from triptych.recipes.translation_data import TranslationCorpus
 from triptych.recipes.translation_run import TranslationRun
 from triptych.recipes.translation_validation import TranslationValidation
-from triptych.runtime.attention import use_fast_attention
 from triptych.runtime.checkpointing import checkpoint_blocks
 from triptych.runtime.compile import compiled
+from triptych.runtime.training import use_fast_training
 from triptych.tokenizers.base import TranslationTokenizer
 from triptych.tokenizers.bpe import JointBpe
 from triptych.training.distributed import Processes
@@ -67,7 +67,7 @@ def _train(run: TranslationRun, out: Path, processes: Processes, quiet: bool) ->
         )
     if isinstance(tokenizer, JointBpe):
         tokenizer.model_max_length = max_seq_len
-    use_fast_attention(model.to(processes.device))
+    use_fast_training(model.to(processes.device))
     if run.training.activation_checkpointing:
         checkpoint_blocks(model)
     if run.training.compile:

@@ -56,14 +56,15 @@ class Int8Linear:
         activation: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         w, scale = quantize_weight(weight)
-        self.bias = torch.zeros(()) if bias is None else bias.detach().float()
+        self.bias = None if bias is None else bias.detach().float()
         self.activation = activation
         product = _OneDnnProduct if has_int8() else _PlainProduct
         self.multiply = product(w, scale / LEVELS)
 
     def __call__(self, x: Tensor) -> Tensor:
         rows, largest = quantize_rows(x)
-        y = torch.addcmul(self.bias, self.multiply(rows), largest)
+        y = self.multiply(rows).mul_(largest)
+        y = y if self.bias is None else y.add_(self.bias)
         return y if self.activation is None else self.activation(y)
 
 

@@ -11,14 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from triptych.core.products import has_onednn
+
 FUSED = {F.gelu: ("gelu", "none"), F.relu: ("relu", "")}
 """Activations that oneDNN applies itself, exactly."""
-
-
-def has_onednn() -> bool:
-    """Whether this torch has oneDNN's product with an operation after it."""
-    found: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return found and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 def fast_linear(

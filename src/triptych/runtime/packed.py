@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from triptych.core.products import has_onednn
 from triptych.models.gpt import ACTIVATIONS
 from triptych.runtime.int8 import Int8Linear
-from triptych.runtime.linear import has_onednn
 
 Precision = Literal["fp32", "bf16", "int8"]
 Activation = Callable[[Tensor], Tensor]

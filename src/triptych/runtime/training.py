@@ -1,0 +1,61 @@
+"""What training does faster than the plain modules, switched on for a whole model at once."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from triptych.core.products import product
+from triptych.runtime.attention import use_fast_attention
+
+
+def use_fast_training(model: nn.Module) -> nn.Module:
+    """Let attention choose its kernel, and float32 products their library; returns the model.
+
+    Parameters keep their names and values.
+    """
+    for part in model.modules():
+        if type(part) is nn.Linear:
+            part.__class__ = FastLinear  # it differs in `forward` alone
+    return use_fast_attention(model)
+
+
+class FastLinear(nn.Linear):
+    """`nn.Linear`, with `core/products.py` for all three of its products in float32 on a CPU.
+
+    Half of the time of a training step in float32 (`benchmarks/train_gpt.py`). Under autocast,
+    on a GPU, and where the compiler chooses, it is the plain one.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        is_plain = x.device.type != "cpu" or x.dtype != torch.float32
+        if is_plain or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
+            return F.linear(x, self.weight, self.bias)
+        found: Tensor = _Linear.apply(x, self.weight, self.bias)  # type: ignore[no-untyped-call]
+        return found
+
+
+class _Linear(torch.autograd.Function):
+    """y = x Wᵀ + b; dx = dy W, dW = dyᵀ x, db = Σ dy."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        y = product(x.reshape(-1, x.size(-1)), weight.T, bias)
+        return y.view(*x.shape[:-1], len(weight))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        dx = dw = db = None
+        rows = dy.reshape(-1, dy.size(-1))
+        if ctx.needs_input_grad[0]:
+            dx = product(rows, weight).view(x.shape)
+        if ctx.needs_input_grad[1]:
+            dw = product(rows.T, x.reshape(-1, x.size(-1)))
+        if ctx.needs_input_grad[2]:
+            db = rows.sum(dim=0)
+        return dx, dw, db
