@@ -157,7 +157,11 @@ BAD = [
     ("evaluate perplexity model --data gone", 3, "there is no file gone"),
     ("evaluate perplexity model --data lines.txt --stride 49", 2, "stride is 49; choose it from 1"),
     ("evaluate perplexity model --data lines.txt --stride 0", 2, "stride"),
-    ("evaluate perplexity characters --data greek.txt", 3, "greek.txt: the character 'α'"),
+    (
+        "evaluate perplexity characters --data greek.txt",
+        3,
+        "greek.txt: in the text 'alpha\\nα': the character 'α'",
+    ),
     ("evaluate lambada model --data empty", 3, "empty is empty; give a JSON object"),
     ("evaluate lambada model --data blimp.tsv", 3, "blimp.tsv:1: the line is not JSON"),
     ("evaluate lambada model --data field.jsonl", 3, "field.jsonl:1: there is no field 'text'"),
