@@ -18,9 +18,9 @@ help: ## show this list
 demo: $(USE) ## train a small translator, a BERT and a GPT, open them up: some minutes, no GPU (ARGS="--quick")
 	@env -u OMP_NUM_THREADS $(BIN)/triptych demo $(ARGS)
 
-test: $(DEVELOP) ## run all tests (ARGS="tests/unit/core" for some of them)
+test: $(DEVELOP) ## run all tests, two files at a time (ARGS="tests/unit/core" for some of them)
 	@echo "Running the tests."
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 check: $(DEVELOP) ## style and types
 	@echo "Checking style (ruff) and types (mypy --strict)."
