@@ -194,4 +194,5 @@ def test_a_real_allocation_limit_halves_the_batch(tmp_path: Path) -> None:
 def test_which_errors_mean_memory() -> None:
     assert is_out_of_memory(MemoryError())
     assert is_out_of_memory(torch.OutOfMemoryError())
+    assert is_out_of_memory(RuntimeError("could not create a primitive"))
     assert not is_out_of_memory(RuntimeError("shapes do not match"))

@@ -152,12 +152,15 @@ def split_rows(batch: Any, n_parts: int) -> Iterator[Any]:
         yield dataclasses.replace(batch, **part)
 
 
+NO_MEMORY = ("can't allocate memory", "not enough memory", "could not create a primitive")
+"""What torch says on a CPU; the last is oneDNN's, which does not say what it lacked."""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocation failed: Python's, CUDA's, or that of torch on a CPU."""
+    """Whether an allocation failed: Python's, CUDA's, or that of torch or oneDNN on a CPU."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    text = str(error)
-    return "can't allocate memory" in text or "not enough memory" in text
+    return any(words in str(error) for words in NO_MEMORY)
 
 
 def _divergence(loss: float, norm: float, batches: Sequence[Batch]) -> str:
