@@ -70,6 +70,17 @@ def test_in_fp32_texts_are_those_of_the_module(folder: Path) -> None:
     assert [text.token_ids for text in found] == [text.token_ids for text in expected]
 
 
+@pytest.mark.parametrize("precision", BOUNDS)
+def test_company_changes_nothing(folder: Path, precision: Precision) -> None:
+    """The same texts alone and ragged in one batch, and log-probabilities within the bound."""
+    generator = triptych.load(folder, device="cpu", precision=precision)
+    together = generator.generate(PROMPTS, max_new_tokens=12, temperature=0)
+    for prompt, expected in zip(PROMPTS, together, strict=True):
+        (alone,) = generator.generate([prompt], max_new_tokens=12, temperature=0)
+        assert alone.token_ids == expected.token_ids
+        assert alone.logprobs == pytest.approx(expected.logprobs, abs=BOUNDS[precision])
+
+
 def test_a_changed_weight_makes_a_new_twin() -> None:
     model, ids = made(), torch.tensor([[5, 6, 7]])
     twin = FastTwin(model)
