@@ -131,7 +131,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             n_rows = chunk_rows(weight)
             for start in range(0, len(h), n_rows):
                 part = slice(start, start + n_rows)
-                logits = product(h[part], w.T, bias.detach().to(dtype)).float()  # [n, V]
+                rows, b = h[part], bias.detach().to(dtype)
+                logits = product(rows, w.T, b, again=len(rows) == n_rows).float()  # [n, V]
                 at_target, exps, z, log_z = _normalizers(logits, targets[part], banned)
                 part_nll = (log_z - at_target).sum()
                 nll += part_nll
@@ -139,7 +140,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                 if smoothing:
                     smoothed -= (hidden.detach()[part].float() @ w_uniform + bias_uniform).sum()
                 if gradients is not None:
-                    gradients.add_softmax(part, exps, z, h[part], w)
+                    gradients.add_softmax(part, exps, z, rows, w)
             if gradients is not None:
                 gradients.subtract_target(hidden, weight, targets, smoothing, share * allowed)
                 ctx.save_for_backward(gradients.hidden, gradients.weight, gradients.bias)
@@ -169,13 +170,13 @@ class _Gradients:
         """Softmax = exps / z: dividing [n, E] instead of [n, V] saves a pass."""
         if self.bias_is_learned:
             self.bias += torch.mv(exps.T, z[:, 0].reciprocal())
-        exps = exps.to(w.dtype)
-        self.hidden[part] = product(exps, w) / z
+        exps, is_whole = exps.to(w.dtype), len(exps) == chunk_rows(w)
+        self.hidden[part] = product(exps, w, again=is_whole) / z
         scaled = (h / z).to(w.dtype)
         n_rows = max(1, CHUNK_ELEMENTS // w.size(1))
         for start in range(0, len(w), n_rows):  # [V, E] is the largest tensor here: no second one
             rows = slice(start, start + n_rows)
-            added = product(exps[:, rows].T, scaled)
+            added = product(exps[:, rows].T, scaled, again=is_whole)
             if self.is_empty:
                 self.weight[rows].copy_(added)
             else:

@@ -40,14 +40,43 @@ def packed(
 ) -> Product:
     """act(x Wᵀ + b): weight [O, I], bias [O]. What comes out is bf16 for bf16, else float32."""
     if precision == "int8":
-        return Int8Linear(weight, bias, activation)
+        return _InPieces(Int8Linear(weight, bias, activation))
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     weight = weight.detach().to(dtype)
     bias = None if bias is None else bias.detach().to(dtype)
     is_small = precision == "fp32" and weight.numel() <= SMALL
     if has_onednn() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight") and not is_small:
-        return _OneDnn(weight, bias, activation)
+        return _InPieces(_OneDnn(weight, bias, activation))
     return _Plain(weight, bias, activation)
+
+
+FEW, PIECE = 16, 256
+"""Rows that go as they are, and rows of a piece."""
+
+
+class _InPieces:
+    """A product whose rows come in few numbers, whatever the prompts.
+
+    oneDNN keeps code, a megabyte or so, for each number of rows (`core/products.py`). More than a
+    few rows go in pieces of 256, and the last of these is filled up to 32, 64, 128 or 256.
+    """
+
+    def __init__(self, product: Product) -> None:
+        self.product = product
+
+    def __call__(self, x: Tensor) -> Tensor:
+        n_rows = x.numel() // x.size(-1)
+        if n_rows <= FEW or n_rows == PIECE:
+            return self.product(x)
+        pieces = torch.split(x.reshape(n_rows, -1), PIECE)
+        y = torch.cat([self.product(_filled_up(piece))[: len(piece)] for piece in pieces])
+        return y.view(*x.shape[:-1], -1)
+
+
+def _filled_up(piece: Tensor) -> Tensor:
+    """piece [n, I] with rows of zeros up to the next power of two, and 32 at least."""
+    missing = max(32, 1 << (len(piece) - 1).bit_length()) - len(piece)
+    return F.pad(piece, (0, 0, 0, missing)) if missing else piece
 
 
 class _OneDnn:

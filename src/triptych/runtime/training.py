@@ -22,16 +22,23 @@ def use_fast_training(model: nn.Module) -> nn.Module:
     return use_fast_attention(model)
 
 
-class FastLinear(nn.Linear):
-    """`nn.Linear`, with `core/products.py` for all three of its products in float32 on a CPU.
+ROWS = 256
+"""Full batches have a multiple of so many positions, and ragged ones a number of their own, which
+`core/products.py` is not for."""
 
-    Half of the time of a training step in float32 (`benchmarks/train_gpt.py`). Under autocast,
-    on a GPU, and where the compiler chooses, it is the plain one.
+
+class FastLinear(nn.Linear):
+    """`nn.Linear`, with `core/products.py` for all three products of full batches in float32.
+
+    They were two thirds of such an update and take half the time (`benchmarks/train_gpt.py`). For
+    other batches, under autocast, on a GPU, and where the compiler chooses, it is the plain one.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        is_plain = x.device.type != "cpu" or x.dtype != torch.float32
-        if is_plain or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
+        is_float = x.device.type == "cpu" and x.dtype == torch.float32
+        is_full = (x.numel() // self.in_features) % ROWS == 0
+        decided = torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling()
+        if decided or not (is_float and is_full):
             return F.linear(x, self.weight, self.bias)
         found: Tensor = _Linear.apply(x, self.weight, self.bias)  # type: ignore[no-untyped-call]
         return found

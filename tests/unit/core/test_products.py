@@ -42,6 +42,12 @@ def test_a_part_of_a_larger_one() -> None:
 
 
 @torch.no_grad()
+def test_what_does_not_come_again_is_torchs_own() -> None:
+    a, b = torch.randn(N, K), torch.randn(K, M)
+    assert torch.equal(product(a, b, again=False), a @ b)
+
+
+@torch.no_grad()
 def test_nothing_at_all() -> None:
     assert product(torch.empty(0, K), torch.randn(K, M)).shape == (0, M)
     assert torch.equal(product(torch.empty(N, 0), torch.empty(0, M)), torch.zeros(N, M))

@@ -13,7 +13,7 @@ from triptych.runtime import int8, packed
 from triptych.runtime.int8 import Int8Linear, has_int8, quantize_rows, quantize_weight
 from triptych.runtime.packed import Precision
 
-ROWS = [(1, 24), (8, 24), (3, 5, 24), (2, 1, 24), (40, 24)]
+ROWS = [(1, 24), (8, 24), (3, 5, 24), (2, 1, 24), (40, 24), (2, 128, 24), (3, 90, 24), (300, 24)]
 DEEPCOPIED = partial(F.gelu, approximate="tanh")  # equal to one in ACTIVATIONS, and another object
 
 
@@ -62,7 +62,7 @@ def test_smaller_weights_stay_near(
     activation: Callable[[Tensor], Tensor] | None,
 ) -> None:
     """Stated bound, of the norm of each row before the activation: 1 % in bf16, 2 % in int8."""
-    x, weight, bias = given(rows)
+    x, weight, bias = given(rows, 50)
     linear = F.linear(x, weight, bias)
     expected = linear if activation is None else activation(linear)
     found = packed.packed(weight, bias, precision, activation)(x)
@@ -87,6 +87,30 @@ def test_int8_is_its_formula(rows: tuple[int, ...]) -> None:
     found = Int8Linear(weight, bias)(x)
     expected = integer_linear(x, weight, bias).float()
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5 * float(x.abs().max()))
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("rows", ROWS)
+@torch.inference_mode()
+def test_any_number_of_rows(rows: tuple[int, ...]) -> None:
+    x, weight, bias = given(rows)
+    found = packed.packed(weight, bias, "fp32")(x)
+    torch.testing.assert_close(found, F.linear(x, weight, bias), rtol=1e-5, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_few_numbers_of_rows_reach_the_library() -> None:
+    seen = []
+
+    def product(x: Tensor) -> Tensor:
+        seen.append(len(x))
+        return x + 1
+
+    pieces = packed._InPieces(product)
+    for n in range(1, 900):
+        x = torch.randn(n, 3)
+        assert torch.equal(pieces(x), x + 1)
+    assert set(seen) == {*range(1, 17), 32, 64, 128, 256}
 
 
 @pytest.mark.usefixtures("library")

@@ -8,6 +8,7 @@ from torch import nn
 
 from triptych.core import products
 from triptych.models.gpt import Gpt, GptConfig
+from triptych.runtime import training
 from triptych.runtime.attention import fast_attention
 from triptych.runtime.training import FastLinear, use_fast_training
 
@@ -18,6 +19,7 @@ SHAPES = [(6, 5), (2, 3, 5), (1, 1, 5), (0, 5)]
 def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if not request.param:
         monkeypatch.setattr(products, "has_onednn", lambda: False)
+    monkeypatch.setattr(training, "ROWS", 1)
 
 
 def both(bias: bool = True, dtype: torch.dtype = torch.float32) -> tuple[nn.Linear, nn.Linear]:
@@ -60,6 +62,19 @@ def test_other_precisions_are_the_plain_ones(dtype: torch.dtype) -> None:
     plain, fast = both(dtype=dtype)
     x = torch.randn(3, 5, dtype=dtype)
     assert torch.equal(plain(x), fast(x))
+
+
+def test_only_full_batches_take_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each other number of rows would cost memory for ever."""
+    monkeypatch.setattr(training, "ROWS", 4)
+    taken = []
+    monkeypatch.setattr(
+        training, "product", lambda a, b, c=None: taken.append(len(a)) or torch.addmm(c, a, b)
+    )
+    _, fast = both()
+    for n in range(1, 10):
+        fast(torch.randn(n, 5))
+    assert taken == [4, 8]
 
 
 def test_so_is_autocast() -> None:
