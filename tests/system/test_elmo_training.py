@@ -2,8 +2,6 @@
 
 import json
 import math
-import os
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from interruptions import assert_same, interrupt_at
 
 import triptych
 from triptych import checkpoint
@@ -19,7 +18,6 @@ from triptych.data.text_parts import whole_texts
 from triptych.data.token_shards import TokenShards
 from triptych.data.word_batches import WordBatches, sentence_parts
 from triptych.errors import ConfigError, DataError, UsageError
-from triptych.files.tensors import load_tensors
 from triptych.predecessors.elmo import Elmo
 from triptych.predecessors.presets import ELMO_PRESETS
 from triptych.recipes.elmo_data import ElmoCorpus
@@ -29,12 +27,11 @@ from triptych.recipes.elmo_run import (
     ElmoOptimizer,
     ElmoRun,
     ElmoShape,
-    ElmoTraining,
 )
+from triptych.recipes.language_model_run import LanguageModelTraining
 from triptych.recipes.train_elmo import train_elmo
 from triptych.recipes.word_encoder import WordEncoder
 from triptych.tokenizers.words import Words, sentence_characters, split_words
-from triptych.training.run_folder import RunFolder
 from triptych.training.task import Outcome
 
 
@@ -46,7 +43,7 @@ def run_of(folder: Path, updates: int, dropout: float = 0.1, n_samples: int = 20
         ),
         model=ElmoShape(preset="nano", dropout=dropout, n_samples=n_samples),
         optimizer=ElmoOptimizer(learning_rate=3e-3, warmup=5),
-        training=ElmoTraining(max_updates=updates, validate_every=10),
+        training=LanguageModelTraining(max_updates=updates, validate_every=10),
     )  # fmt: skip
 
 
@@ -119,35 +116,11 @@ def test_stopped_anywhere_it_goes_on_bit_for_bit(
     train_elmo(run, tmp_path / "straight", quiet=True)
     for stop in (5, 16):
         with monkeypatch.context() as patch:
-            interrupt_at(patch, stop)
+            interrupt_at(patch, WordBatches, stop)
             stopped = train_elmo(run, tmp_path / f"stopped-{stop}", quiet=True)
         assert stopped.stopped_by == "SIGTERM"
         assert train_elmo(run, tmp_path / f"stopped-{stop}", quiet=True).stopped_by == "max_updates"
         assert_same(tmp_path / "straight", tmp_path / f"stopped-{stop}", 12)
-
-
-def interrupt_at(patch: pytest.MonkeyPatch, batch: int) -> None:
-    """SIGTERM to this process when so many batches of the run are loaded."""
-    load, left = WordBatches.load, [batch]
-
-    def counted(self: WordBatches, choice: object) -> object:
-        if self.seed:  # not the validation's
-            left[0] -= 1
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGTERM)
-        return load(self, choice)  # type: ignore[arg-type]
-
-    patch.setattr(WordBatches, "load", counted)
-
-
-def assert_same(one: Path, other: Path, update: int) -> None:
-    for name in ("model.safetensors", "training.safetensors"):
-        first, second = (
-            load_tensors(RunFolder(run).checkpoint(update) / name) for run in (one, other)
-        )
-        assert first.keys() == second.keys()
-        for key, value in first.items():
-            assert torch.equal(value, second[key]), key
 
 
 def test_batches_hold_every_sentence_once_an_epoch(learned: Path, folder: Path) -> None:

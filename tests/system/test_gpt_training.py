@@ -1,27 +1,26 @@
 """A small generator is trained: it learns, goes on bit for bit, and split work is the same."""
 
 import json
-import os
 import shutil
-import signal
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
+from interruptions import assert_same, interrupt_at
 
 import triptych
 from triptych.checkpoint import load_folder
 from triptych.cli.main import main
 from triptych.data.packed_batches import PackedBatches
 from triptych.errors import ConfigError, ModelFileError
-from triptych.files.tensors import load_tensors
 from triptych.models.gpt import Gpt
 from triptych.recipes.generator import Generator
 from triptych.recipes.gpt_data import GptCorpus
-from triptych.recipes.gpt_run import GptData, GptOptimizer, GptRun, GptShape, GptTraining
+from triptych.recipes.gpt_run import GptData, GptOptimizer, GptRun, GptShape
 from triptych.recipes.gpt_validation import greedy
+from triptych.recipes.language_model_run import LanguageModelTraining
 from triptych.recipes.load import load_translator
 from triptych.recipes.train_gpt import make_model, train_gpt
 from triptych.tokenizers.byte_bpe import ByteBpe
@@ -51,7 +50,7 @@ def run_of(folder: Path, updates: int, dropout: float = 0.1, **data: object) -> 
         ),
         model=GptShape(preset="nano", dropout=dropout),
         optimizer=GptOptimizer(learning_rate=3e-3, warmup=5),
-        training=GptTraining(max_updates=updates, validate_every=10),
+        training=LanguageModelTraining(max_updates=updates, validate_every=10),
     )  # fmt: skip
 
 
@@ -122,7 +121,7 @@ def test_stopped_anywhere_it_goes_on_bit_for_bit(
     train_gpt(run, tmp_path / "straight", quiet=True)
     for stop in (7, 26):
         with monkeypatch.context() as patch:
-            interrupt_at(patch, stop)
+            interrupt_at(patch, PackedBatches, stop)
             stopped = train_gpt(run, tmp_path / f"stopped-{stop}", quiet=True)
         assert stopped.stopped_by == "SIGTERM"
         assert train_gpt(run, tmp_path / f"stopped-{stop}", quiet=True).stopped_by == "max_updates"
@@ -139,30 +138,6 @@ def test_activation_checkpointing_changes_nothing(folder: Path, tmp_path: Path) 
     found = [RunFolder(tmp_path / name).rows() for name in ("kept", "again")]
     assert [row.get("loss") for row in found[0]] == [row.get("loss") for row in found[1]]
     assert all(row["peak_memory"] > 1e7 for row in found[0] if "loss" in row)
-
-
-def interrupt_at(patch: pytest.MonkeyPatch, batch: int) -> None:
-    """SIGTERM to this process when so many batches of the run are loaded."""
-    load, left = PackedBatches.load, [batch]
-
-    def counted(self: PackedBatches, choice: object) -> object:
-        if self.seed:  # not the validation's
-            left[0] -= 1
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGTERM)
-        return load(self, choice)  # type: ignore[arg-type]
-
-    patch.setattr(PackedBatches, "load", counted)
-
-
-def assert_same(one: Path, other: Path, update: int) -> None:
-    for name in ("model.safetensors", "training.safetensors"):
-        first, second = (
-            load_tensors(RunFolder(run).checkpoint(update) / name) for run in (one, other)
-        )
-        assert first.keys() == second.keys()
-        for key, value in first.items():
-            assert torch.equal(value, second[key]), key
 
 
 @pytest.mark.parametrize("attend_across", [True, False])

@@ -1,18 +1,16 @@
 """A small encoder is pretrained: it learns, it goes on bit for bit, and split work is the same."""
 
 import json
-import os
-import signal
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from interruptions import assert_same, interrupt_at
 
 from triptych.checkpoint import load_folder
 from triptych.data.pretraining_batches import PretrainingBatches
 from triptych.errors import UsageError
-from triptych.files.tensors import load_tensors
 from triptych.recipes.bert_data import BertCorpus
 from triptych.recipes.bert_run import (
     BertData,
@@ -29,7 +27,6 @@ from triptych.recipes.train_bert import make_model, train_bert
 from triptych.tokenizers.wordpiece import WordPiece
 from triptych.training.distributed import Processes
 from triptych.training.objectives import PretrainingObjective
-from triptych.training.run_folder import RunFolder
 from triptych.training.step import Stepper
 from triptych.training.task import Validation
 
@@ -138,36 +135,10 @@ def test_stopped_in_either_phase_it_goes_on_bit_for_bit(
         for stop in [*stops, None]:
             with monkeypatch.context() as patch:
                 if stop is not None:
-                    interrupt_at(patch, stop)
+                    interrupt_at(patch, PretrainingBatches, stop)
                 outcome = train_bert(run, name, quiet=True)
             assert outcome.stopped_by == ("SIGTERM" if stop is not None else "max_updates")
         assert_same(tmp_path / "straight", name, 20)
-
-
-def interrupt_at(patch: pytest.MonkeyPatch, batch: int) -> None:
-    """SIGTERM to this process when so many batches of the run are loaded."""
-    load, left = PretrainingBatches.load, [batch]
-
-    def counted(self: PretrainingBatches, choice: object) -> object:
-        if self.seed:  # not the validation's
-            left[0] -= 1
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGTERM)
-        return load(self, choice)  # type: ignore[arg-type]
-
-    patch.setattr(PretrainingBatches, "load", counted)
-
-
-def assert_same(one: Path, other: Path, update: int) -> None:
-    for name in ("model.safetensors", "training.safetensors"):
-        first, second = (
-            load_tensors(RunFolder(run).checkpoint(update) / name) for run in (one, other)
-        )
-        assert first.keys() == second.keys()
-        for key, value in first.items():
-            assert torch.equal(value, second[key]), (name, key)
-    losses = [[row["loss"] for row in rows(run) if "loss" in row] for run in (one, other)]
-    assert losses[0] == losses[1]
 
 
 def test_split_batches_have_the_gradient_of_the_whole(learned: Path, folder: Path) -> None:

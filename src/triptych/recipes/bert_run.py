@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from triptych.errors import ConfigError
-from triptych.training.settings import MuonSettings, TrainingSettings
+from triptych.training.settings import MuonSettings, ScheduleName, TrainingSettings
 
 PRESETS = ("nano", "tiny", "mini", "small", "medium", "base", "large")
 METRICS = ("loss", "masked_nll", "next_nll", "masked_accuracy", "next_accuracy")
@@ -87,9 +87,7 @@ class BertOptimizer(MuonSettings):
     """Peak learning rate."""
     warmup: int = 10_000
     """Updates of linear growth to the peak."""
-    schedule: Literal["inverse_sqrt", "linear", "cosine", "constant", "wsd"] = "linear"
-    """What follows the warm-up: peak · √(warmup / update), or a decay to zero, or none; wsd: none
-    until the last updates, then a decay to zero."""
+    schedule: ScheduleName = "linear"
     beta_2: float = 0.999
     """Decay of the mean of squared gradients."""
     eps: float = 1e-6

@@ -9,7 +9,8 @@ from typing import Any
 from triptych.data.storybook import StorySplit
 from triptych.files.atomic import write_file
 from triptych.recipes.generator import Generator
-from triptych.recipes.gpt_run import GptData, GptOptimizer, GptRun, GptShape, GptTraining
+from triptych.recipes.gpt_run import GptData, GptOptimizer, GptRun, GptShape
+from triptych.recipes.language_model_run import LanguageModelTraining
 from triptych.recipes.load import load_generator
 from triptych.recipes.story_scores import Continued, StoryScore, continue_stories, score_stories
 from triptych.recipes.train_gpt import train_gpt
@@ -109,7 +110,7 @@ def generator_run(data: Path, size: GeneratorSize, seed: int) -> GptRun:
             optimizer="muon",
             muon_learning_rate=1e-2,
         ),
-        training=GptTraining(
+        training=LanguageModelTraining(
             max_updates=size.max_updates,
             precision="bf16",
             validate_every=max(1, size.max_updates // 5),

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from triptych.config import Range
 from triptych.errors import ConfigError
-from triptych.training.settings import OptimizerSettings, TrainingSettings
+from triptych.recipes.language_model_run import LanguageModelTraining
+from triptych.training.settings import OptimizerSettings, ScheduleName
 
 PRESETS = ("nano", "tiny", "small", "medium", "original")
 METRICS = ("loss", "perplexity", "forward_nll", "backward_nll")
@@ -60,9 +61,7 @@ class ElmoOptimizer(OptimizerSettings):
     """Peak learning rate."""
     warmup: int = 200
     """Updates of linear growth to the peak."""
-    schedule: Literal["inverse_sqrt", "linear", "cosine", "constant", "wsd"] = "cosine"
-    """What follows the warm-up: peak · √(warmup / update), or a decay to zero, or none; wsd: none
-    until the last updates, then a decay to zero."""
+    schedule: ScheduleName = "cosine"
     beta_2: float = 0.99
     """Decay of the mean of squared gradients."""
     eps: float = 1e-8
@@ -72,25 +71,13 @@ class ElmoOptimizer(OptimizerSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ElmoTraining(TrainingSettings):
-    """Length, precision and choice of the best model."""
-
-    max_updates: int = 10_000
-    """Optimizer steps at most."""
-    select: str = "loss"
-    """The validation metric that chooses `best/` and stops early."""
-    average: int = 1
-    """Checkpoints whose mean is validated and kept; 1 means none."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class ElmoRun:
     """One run: data, model, optimizer, training."""
 
     data: ElmoData
     model: ElmoShape = field(default_factory=ElmoShape)
     optimizer: ElmoOptimizer = field(default_factory=ElmoOptimizer)
-    training: ElmoTraining = field(default_factory=ElmoTraining)
+    training: LanguageModelTraining = field(default_factory=LanguageModelTraining)
     tensorboard: bool = False
     """Also write event files for TensorBoard (an extra) into `tensorboard/`."""
 

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from triptych.config import Range
 from triptych.errors import ConfigError
-from triptych.training.settings import MuonSettings, TrainingSettings
+from triptych.recipes.language_model_run import LanguageModelTraining
+from triptych.training.settings import MuonSettings, ScheduleName
 
 PRESETS = ("nano", "tiny", "mini", "small", "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")
 METRICS = ("loss", "perplexity", "bits_per_byte", "accuracy")
@@ -68,9 +69,7 @@ class GptOptimizer(MuonSettings):
     """Peak learning rate."""
     warmup: int = 200
     """Updates of linear growth to the peak."""
-    schedule: Literal["inverse_sqrt", "linear", "cosine", "constant", "wsd"] = "cosine"
-    """What follows the warm-up: peak · √(warmup / update), or a decay to zero, or none; wsd: none
-    until the last updates, then a decay to zero."""
+    schedule: ScheduleName = "cosine"
     beta_2: float = 0.99
     """Decay of the mean of squared gradients."""
     eps: float = 1e-8
@@ -82,25 +81,13 @@ class GptOptimizer(MuonSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GptTraining(TrainingSettings):
-    """Length, precision and choice of the best model."""
-
-    max_updates: int = 10_000
-    """Optimizer steps at most."""
-    select: str = "loss"
-    """The validation metric that chooses `best/` and stops early."""
-    average: int = 1
-    """Checkpoints whose mean is validated and kept; 1 means none."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class GptRun:
     """One run: data, model, optimizer, training."""
 
     data: GptData
     model: GptShape = field(default_factory=GptShape)
     optimizer: GptOptimizer = field(default_factory=GptOptimizer)
-    training: GptTraining = field(default_factory=GptTraining)
+    training: LanguageModelTraining = field(default_factory=LanguageModelTraining)
     tensorboard: bool = False
     """Also write event files for TensorBoard (an extra) into `tensorboard/`."""
 

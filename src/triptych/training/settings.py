@@ -5,6 +5,9 @@ from typing import Literal
 
 from triptych.errors import ConfigError
 
+ScheduleName = Literal["inverse_sqrt", "linear", "cosine", "constant", "wsd"]
+"""The decays of `training/schedule.py`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerSettings:
@@ -14,7 +17,7 @@ class OptimizerSettings:
     """Peak learning rate; none means the paper's d_model^−½ · warmup^−½."""
     warmup: int = 4000
     """Updates of linear growth to the peak."""
-    schedule: Literal["inverse_sqrt", "linear", "cosine", "constant", "wsd"] = "inverse_sqrt"
+    schedule: ScheduleName = "inverse_sqrt"
     """What follows the warm-up: peak · √(warmup / update), or a decay to zero, or none; wsd: none
     until the last updates, then a decay to zero."""
     decay_share: float = 0.2
