@@ -98,7 +98,7 @@ def row(arguments: argparse.Namespace, dropout: float) -> dict[str, object]:
     print(f"dropout {dropout}; same loss and gradient norm before, to {worst:.1e}")
     ratios = {}
     for precision in arguments.precision:
-        peak = measure_peak_flops(torch.device("cpu"), precision)
+        peak = measure_peak_flops(torch.device("cpu"), precision, clock=clock)
         names = f"triptych {precision}", f"transformers {precision}"
         for name in names:
             share = rates[name] * flops / peak
