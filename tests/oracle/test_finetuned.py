@@ -2,7 +2,6 @@
 
 import csv
 import os
-import sys
 import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -12,10 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "system"))
 from finetuning_toy import run_toy, toy_run
+from torch import Tensor
 
 import triptych
 from triptych import checkpoint

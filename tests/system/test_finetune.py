@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent))
 from finetuning_toy import make_start, run_toy, toy_run, write_texts
 
 import triptych

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent))
 from training_toy import ToyBatches, run_toy, save_toy, toy_trainer
 
 from triptych.errors import DivergedError

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent))
 from sharing_toy import run_shared
 from training_toy import toy_model, toy_trainer
 

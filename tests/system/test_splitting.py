@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent))
 from training_toy import PAD, ToyBatches, run_toy, toy_model, toy_trainer
 
 from triptych.errors import MachineError
