@@ -88,7 +88,7 @@ def generator_run(data: Path, size: GeneratorSize, seed: int) -> GptRun:
     """The run of the third panel: a small model, words mostly whole, each story for itself.
 
     The grammar gives any number of stories, so there is nothing to overfit: no dropout. Muon needs
-    a third of AdamW's updates here (docs/log.md, 2026-11-26).
+    fewer updates than AdamW here (docs/log.md, 2026-11-26).
     """
     return GptRun(
         data=GptData(

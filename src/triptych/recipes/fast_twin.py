@@ -10,7 +10,11 @@ from triptych.recipes.generator_parts import Decoder, GeneratorModule
 from triptych.runtime.gpt import FastGpt
 from triptych.runtime.packed import Precision
 
-Version = list[tuple[int, int]]
+Version = list[tuple[int, int, float]]
+
+
+SUM = torch.float64
+"""So that a small step is not lost in a large sum."""
 
 
 class FastTwin:
@@ -46,5 +50,12 @@ def has_twin(module: GeneratorModule) -> TypeGuard[Gpt]:
 
 
 def version_of(module: Gpt) -> Version:
-    """Changes with every change of a weight that torch counts: all but those through `.data`."""
-    return [(p.data_ptr(), 0 if p.is_inference() else p._version) for p in module.parameters()]
+    """Changes with every change of a weight.
+
+    Torch's own count leaves out fused optimizers and `.data`, so each weight is added up as well:
+    one reading of the model, which a batch of texts does many times over.
+    """
+    return [
+        (p.data_ptr(), 0 if p.is_inference() else p._version, float(p.detach().sum(dtype=SUM)))
+        for p in module.parameters()
+    ]

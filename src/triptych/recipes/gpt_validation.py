@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import nn
 
-from triptych.core.loss import IGNORE
 from triptych.data.packed_batches import PackedBatch
+from triptych.decoding.forced import forced_is_likeliest
 from triptych.models.gpt import Gpt
 from triptych.tokenizers.base import GeneratorTokenizer
 from triptych.training.objectives import LanguageModelObjective
@@ -42,11 +42,11 @@ class GptValidation:
         n_tokens = 0
         samples: list[str] = []
         for batch in self.batches():
+            n_tokens += batch.n_tokens
             batch = batch.to(self.device)
             hidden = self.objective.hidden(model, batch)
             nll += self.objective.loss(model, hidden, batch).nll
-            n_right += self._count_right(model, hidden, batch)
-            n_tokens += batch.n_tokens
+            n_right += forced_is_likeliest(hidden, model.project, batch.targets).sum()
             samples = samples or self._samples(model, batch)
         mean = nll.item() / n_tokens
         metrics = {
@@ -56,14 +56,6 @@ class GptValidation:
             "accuracy": n_right.item() / n_tokens,
         }
         return Validation(metrics, samples)
-
-    def _count_right(self, model: Gpt, hidden: torch.Tensor, batch: PackedBatch) -> torch.Tensor:
-        """How many tokens are the most probable ones."""
-        n_right = torch.zeros((), dtype=torch.int64, device=self.device)
-        for row, targets in zip(hidden, batch.targets, strict=True):  # not all logits at once
-            guesses = model.project(row).argmax(dim=-1)
-            n_right += ((guesses == targets) & (targets != IGNORE)).sum()
-        return n_right
 
     def _samples(self, model: Gpt, batch: PackedBatch) -> list[str]:
         """The beginnings of the first rows, and what the model finds most probable after them."""

@@ -140,7 +140,7 @@ def encoder_commands(panel: EncoderDemo, out: Path) -> dict[str, str]:
 
 
 def generator_commands(panel: GeneratorDemo) -> dict[str, str]:
-    """The same with the generator: another end, ten of them, a cut of the vocabulary."""
+    """The same with the generator: another end of a story, and the likeliest."""
     model, given = shlex.quote(str(panel.model)), shlex.quote(panel.continued[0].given)
     return {
         "tell another end of a story": f"triptych generate {model} --prompt {given} --seed 2",

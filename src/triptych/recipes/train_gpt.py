@@ -125,7 +125,7 @@ def make_model(run: GptRun, tokenizer: ByteBpe | Characters) -> Gpt:
 def language_model_flops(model: Gpt, batch: PackedBatch) -> float:
     """Forward and backward of one batch, real tokens only: 6 · (weights · tokens) and attention.
 
-    Attention counts what is before each token in its row; less, where documents are kept apart.
+    Attention counts all that is before each token in its row, also where documents are kept apart.
     """
     c = model.config
     per_token = c.n_layers * (4 * c.d_model**2 + 2 * c.d_model * c.d_ff) + c.d_model * c.vocab_size

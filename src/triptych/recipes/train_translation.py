@@ -115,6 +115,8 @@ def make_model(run: TranslationRun, tokenizer: TranslationTokenizer) -> EncoderD
     )
     if run.model.dropout is not None:
         config = replace(config, dropout=run.model.dropout)
+    if run.model.d_ff is not None:
+        config = replace(config, d_ff=run.model.d_ff)
     return EncoderDecoder(config).train()
 
 

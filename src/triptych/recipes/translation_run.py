@@ -1,7 +1,9 @@
 """Everything that one translation run needs to be repeated: the content of its `run.toml`."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
+from triptych.config import Range
 from triptych.errors import ConfigError
 from triptych.training.settings import MuonSettings, TrainingSettings
 
@@ -57,6 +59,8 @@ class TranslationModel:
     """nano, tiny, base or big (`models/presets.py`)."""
     dropout: float | None = None
     """In place of the preset's."""
+    d_ff: Annotated[int, Range(1)] | None = None
+    """Feed-forward width, in place of the preset's."""
     start_from: str | None = None
     """A model folder to go on from, with its tokenizer; then the preset does not matter."""
 
