@@ -13,13 +13,13 @@ from interruptions import assert_same, interrupt_at
 import triptych
 from triptych.checkpoint import load_folder
 from triptych.cli.main import main
+from triptych.core.dropout import Dropout
 from triptych.data.packed_batches import PackedBatches
 from triptych.errors import ConfigError, ModelFileError
 from triptych.models.gpt import Gpt
 from triptych.recipes.generator import Generator
 from triptych.recipes.gpt_data import GptCorpus
 from triptych.recipes.gpt_run import GptData, GptOptimizer, GptRun, GptShape
-from triptych.recipes.gpt_validation import greedy
 from triptych.recipes.language_model_run import LanguageModelTraining
 from triptych.recipes.load import load_translator
 from triptych.recipes.train_gpt import make_model, train_gpt
@@ -67,6 +67,15 @@ def learned(folder: Path) -> Path:
     run = run_of(folder, 150, dropout=0.0, whole_documents=True, attend_across=False)
     assert train_gpt(run, folder / "run", quiet=True).stopped_by == "max_updates"
     return folder / "run"
+
+
+@torch.inference_mode()
+def greedy(model: Gpt, prompt: torch.Tensor, n_new: int) -> list[int]:
+    """prompt [1, T] -> the likeliest ids, one after the other: the whole text is read anew each."""
+    for _ in range(n_new):
+        likeliest = model.project(model(prompt)[:, -1]).argmax(dim=-1, keepdim=True)
+        prompt = torch.cat([prompt, likeliest], dim=1)
+    return prompt[0, -n_new:].tolist()  # type: ignore[no-any-return]
 
 
 def last_row(run: Path) -> dict[str, float]:
@@ -184,6 +193,22 @@ def test_training_goes_on_from_a_model(learned: Path, folder: Path, tmp_path: Pa
     longer = replace(run, data=replace(run.data, max_seq_len=300))
     with pytest.raises(ConfigError, match="rows of 300 tokens are longer than the model's limit"):
         train_gpt(longer, tmp_path / "longer", quiet=True)
+
+
+@pytest.mark.parametrize("p", [None, 0.25])
+def test_a_given_model_has_the_dropout_that_is_asked(
+    learned: Path, folder: Path, p: float | None
+) -> None:
+    """Its own where none is; its weights in any case."""
+    given = load_folder(learned / "best").model
+    assert isinstance(given, Gpt)
+    run = replace(run_of(folder, 1), model=GptShape(start_from=str(learned / "best"), dropout=p))
+    model = make_model(run, GptCorpus(run.data, learned).tokenizer())
+    assert model.config.dropout == (given.config.dropout if p is None else p)
+    found = {module.probability for module in model.modules() if isinstance(module, Dropout)}
+    assert found == {model.config.dropout}
+    for name, weight in given.state_dict().items():
+        torch.testing.assert_close(model.state_dict()[name], weight, rtol=0, atol=0)
 
 
 def test_what_was_trained_is_loaded_and_goes_on(learned: Path) -> None:

@@ -194,3 +194,4 @@ def test_which_errors_mean_memory() -> None:
     assert is_out_of_memory(torch.OutOfMemoryError())
     assert is_out_of_memory(RuntimeError("could not create a primitive"))
     assert not is_out_of_memory(RuntimeError("shapes do not match"))
+    assert not is_out_of_memory(RuntimeError("could not create a primitive descriptor for …"))

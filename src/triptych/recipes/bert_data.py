@@ -20,7 +20,7 @@ from triptych.errors import UsageError
 from triptych.files.atomic import write_file
 from triptych.files.notices import notice
 from triptych.recipes.bert_run import BertData, BertRun
-from triptych.recipes.run_start import check_same_vocabulary
+from triptych.recipes.run_start import check_same_vocabulary, entries
 from triptych.tokenizers.wordpiece import WordPiece
 
 VALID_SEED = 0
@@ -42,7 +42,7 @@ class BertCorpus:
         if "-" in self.data.text + self.data.valid_text:
             raise UsageError("training reads its text more than once: give a file instead of '-'")
         if start_from is not None and self.data.tokenizer is not None:
-            check_same_vocabulary(start_from, self.data.tokenizer, WordPiece.load)
+            check_same_vocabulary(start_from, self.data.tokenizer, _entries)
         for files in (self.data.text, self.data.valid_text):
             list(islice(read_documents(files, self.data.language)[0], 2))
 
@@ -153,3 +153,7 @@ class _Lines:
     def __iter__(self) -> Iterator[str]:
         for name in self.files:
             yield from read_lines(name, lambda invalid: None)
+
+
+def _entries(folder: Path) -> list[str]:
+    return entries(WordPiece.load(folder))

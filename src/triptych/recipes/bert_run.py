@@ -58,9 +58,9 @@ class BertShape:
     preset: str = "base"
     """nano, tiny, mini, small, medium, base or large (`models/presets.py`)."""
     dropout: float | None = None
-    """Of sub-layers and attention weights, in place of the preset's."""
+    """Of sub-layers and attention weights; none: as the preset or the given model."""
     start_from: str | None = None
-    """A model folder to go on from, with its tokenizer; then the rest of this does not matter."""
+    """A model folder to go on from, with its tokenizer; of the rest, dropout alone matters then."""
     initial_std: float = 0.02
     """Deviation of the first weights; the paper's is for a width of 768."""
     sinusoidal_start: bool = False

@@ -40,7 +40,7 @@ class ElmoShape:
     preset: str = "tiny"
     """nano, tiny, small, medium or original (`predecessors/presets.py`)."""
     dropout: float | None = None
-    """On what goes into the LSTMs and the softmax, in place of the preset's."""
+    """On what goes into the LSTMs and the softmax; none: as the preset or the given model."""
     start_from: str | None = None
     """A model folder to go on from, with its words; then the preset does not matter."""
     n_samples: Annotated[int, Range(0)] = 1024

@@ -15,7 +15,7 @@ from triptych.files.atomic import write_file
 from triptych.files.notices import notice
 from triptych.models.gpt import GptConfig
 from triptych.recipes.gpt_run import GptData, GptRun
-from triptych.recipes.run_start import check_same_vocabulary
+from triptych.recipes.run_start import check_same_vocabulary, entries
 from triptych.tokenizers.base import GeneratorTokenizer
 from triptych.tokenizers.byte_bpe import ByteBpe
 from triptych.tokenizers.characters import Characters
@@ -35,7 +35,7 @@ class GptCorpus:
         if "-" in self.data.text + self.data.valid_text:
             raise UsageError("training reads its text more than once: give a file instead of '-'")
         if start_from is not None and self.data.tokenizer is not None:
-            check_same_vocabulary(start_from, self.data.tokenizer, load_generator_tokenizer)
+            check_same_vocabulary(start_from, self.data.tokenizer, _entries)
         for files in (self.data.text, self.data.valid_text):
             parts, _ = read_texts(files, self.data.documents, self.data.text_field)
             list(islice(parts, 1))
@@ -116,3 +116,7 @@ class GptCorpus:
                 tokenizer = Characters.train(texts, self.data.vocab_size)
         tokenizer.save(folder)
         return tokenizer
+
+
+def _entries(folder: Path) -> list[str]:
+    return entries(load_generator_tokenizer(folder))

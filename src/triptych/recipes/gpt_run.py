@@ -50,7 +50,7 @@ class GptShape:
     preset: str = "nano"
     """nano, tiny, mini, small, gpt2, gpt2-medium, gpt2-large or gpt2-xl (`models/presets.py`)."""
     dropout: float | None = None
-    """Of embeddings, sub-layers and attention weights, in place of the preset's."""
+    """Of embeddings, sub-layers and attention weights; none: as the preset or the given model."""
     start_from: str | None = None
     """A model folder to go on from, with its tokenizer; then the preset does not matter."""
 

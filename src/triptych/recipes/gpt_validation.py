@@ -8,6 +8,8 @@ from torch import nn
 
 from triptych.data.packed_batches import PackedBatch
 from triptych.decoding.forced import forced_is_likeliest
+from triptych.decoding.generate import Bounds, Request, generate
+from triptych.decoding.sampling import Sampling
 from triptych.models.gpt import Gpt
 from triptych.tokenizers.base import GeneratorTokenizer
 from triptych.training.objectives import LanguageModelObjective
@@ -59,25 +61,21 @@ class GptValidation:
 
     def _samples(self, model: Gpt, batch: PackedBatch) -> list[str]:
         """The beginnings of the first rows, and what the model finds most probable after them."""
+        lengths = batch.valid[:N_SAMPLES].sum(dim=1).clamp(max=N_PROMPT).tolist()
+        prompts = [
+            tuple(row[:n].tolist()) for row, n in zip(batch.token_ids, lengths, strict=False)
+        ]
+        found = generate(
+            model,
+            [Request(prompt, N_NEW) for prompt in prompts],
+            Sampling(temperature=0),
+            Bounds(self.tokenizer.eos_id, self.tokenizer.vocab_size, model.config.max_seq_len),
+            device=self.device,
+        )
         lines: list[str] = []
-        for row in range(min(N_SAMPLES, len(batch))):
-            length = int(batch.valid[row].sum())
-            prompt = batch.token_ids[row : row + 1, : min(N_PROMPT, length)]
-            new = greedy(model, prompt, N_NEW)
+        for prompt, text in zip(prompts, found, strict=True):
             lines += [
-                f"- text: {self.tokenizer.decode(prompt[0].tolist())!r}",
-                f"  goes on: {self.tokenizer.decode(new)!r}",
+                f"- text: {self.tokenizer.decode(list(prompt))!r}",
+                f"  goes on: {self.tokenizer.decode(list(text.token_ids))!r}",
             ]
         return lines
-
-
-@torch.inference_mode()
-def greedy(model: Gpt, prompt: torch.Tensor, n_new: int) -> list[int]:
-    """prompt [1, T] -> the ids that are most probable, one after the other, within the context."""
-    n_new = min(n_new, model.config.max_seq_len - prompt.size(1))
-    cache = model.new_cache(1, prompt.size(1) + n_new)
-    new: list[int] = []
-    for _ in range(n_new):
-        prompt = model.next_logits(prompt, cache).argmax(dim=-1, keepdim=True)
-        new.append(int(prompt))
-    return new

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from torch import nn
+
 from triptych.config import difference, load_toml, to_toml
 from triptych.errors import ConfigError, UsageError
 from triptych.files.atomic import write_file
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 Ended = TypeVar("Ended")
 """How a training tells that it ended."""
+M = TypeVar("M", bound=nn.Module)
 
 PREPARED = ("tokenizer", "data", "valid")
 """What a start makes in the run's folder before anything is trained."""
@@ -70,23 +73,40 @@ def check_same_run(run: "DataclassInstance", out: Path) -> None:
 
 
 class Vocabulary(Protocol):
-    """What two tokenizers are compared by."""
+    """What tells its entries."""
 
     @property
     def vocab_size(self) -> int: ...
     def tokens(self, token_ids: Sequence[int]) -> list[str]: ...
 
 
-def check_same_vocabulary(model: Path, tokenizer: str, load: Callable[[Path], Vocabulary]) -> None:
-    """Raise UsageError where `--from MODEL --tokenizer FOLDER` name two vocabularies."""
-    own, other = load(model), load(Path(tokenizer))
-    if own.tokens(range(own.vocab_size)) != other.tokens(range(other.vocab_size)):
+def entries(tokenizer: Vocabulary) -> list[str]:
+    """The tokens of a vocabulary, by their ids."""
+    return tokenizer.tokens(range(tokenizer.vocab_size))
+
+
+def check_same_vocabulary(
+    model: Path, tokenizer: str, read: Callable[[Path], Sequence[object]]
+) -> None:
+    """Raise UsageError where `--from MODEL --tokenizer FOLDER` name two vocabularies.
+
+    `read` gives a folder's entries by their ids.
+    """
+    own, other = read(model), read(Path(tokenizer))
+    if own != other:
         raise UsageError(
-            f"--tokenizer {tokenizer} has another vocabulary ({other.vocab_size:,} entries) than "
-            f"the model in {model} ({own.vocab_size:,} entries), for which its ids would mean "
+            f"--tokenizer {tokenizer} has another vocabulary ({len(other):,} entries) than "
+            f"the model in {model} ({len(own):,} entries), for which its ids would mean "
             "other tokens; leave out --tokenizer to go on with the model's own, or --from to "
             "train a new model"
         )
+
+
+def reconfigured(model: M, config: object) -> M:
+    """The same weights in a model of another configuration, such as another dropout."""
+    other = type(model)(config)
+    other.load_state_dict(model.state_dict())
+    return other
 
 
 def row_listener(out: Path, panels: Panels, tensorboard: bool) -> Callable[[Row], None]:

@@ -12,6 +12,7 @@ from triptych import checkpoint
 from triptych.core.initialization import initialize_bert
 from triptych.data.pretraining_batches import PretrainingBatch
 from triptych.errors import ConfigError, ModelFileError
+from triptych.models.bert import BertConfig
 from triptych.models.heads import BertWithHeads, BertWithHeadsConfig
 from triptych.models.presets import bert_preset
 from triptych.recipes.bert_data import BertCorpus
@@ -20,7 +21,7 @@ from triptych.recipes.bert_validation import BertValidation, Inputs
 from triptych.recipes.model_card import bert_card
 from triptych.recipes.model_kinds import encoder_parts
 from triptych.recipes.run_curves import BERT_PANELS
-from triptych.recipes.run_start import check_same_run, row_listener, start_run
+from triptych.recipes.run_start import check_same_run, reconfigured, row_listener, start_run
 from triptych.runtime.checkpointing import checkpoint_blocks
 from triptych.runtime.compile import compiled
 from triptych.runtime.training import use_fast_training
@@ -109,7 +110,9 @@ def make_model(run: BertRun, tokenizer: WordPiece) -> BertWithHeads:
     """
     start = _start_folder(run)
     if start is not None:
-        model = encoder_parts(checkpoint.load_folder(start))[0].train()
+        given = encoder_parts(checkpoint.load_folder(start))[0]
+        trunk = _with_dropout(given.config.trunk, run)
+        model = reconfigured(given, replace(given.config, trunk=trunk)).train()
         missing = [name for name in HEADS if name not in model.heads]
         if missing:
             raise ModelFileError(
@@ -118,10 +121,8 @@ def make_model(run: BertRun, tokenizer: WordPiece) -> BertWithHeads:
     else:
         torch.manual_seed(run.training.seed)
         trunk = bert_preset(run.model.preset, tokenizer.vocab_size, tokenizer.pad_id)
-        if run.model.dropout is not None:
-            p = run.model.dropout
-            trunk = replace(trunk, dropout=p, attention_dropout=p)
-        model = BertWithHeads(BertWithHeadsConfig(trunk=trunk, heads=HEADS)).train()
+        config = BertWithHeadsConfig(trunk=_with_dropout(trunk, run), heads=HEADS)
+        model = BertWithHeads(config).train()
         initialize_bert(model, run.model.initial_std, run.model.sinusoidal_start)
     longest = max(run.data.max_seq_len, run.long.long_seq_len if run.long.long_updates else 0)
     if longest > model.config.trunk.max_seq_len:
@@ -130,6 +131,11 @@ def make_model(run: BertRun, tokenizer: WordPiece) -> BertWithHeads:
             f"{model.config.trunk.max_seq_len}; lower max_seq_len or long_seq_len"
         )
     return model
+
+
+def _with_dropout(trunk: BertConfig, run: BertRun) -> BertConfig:
+    p = run.model.dropout
+    return trunk if p is None else replace(trunk, dropout=p, attention_dropout=p)
 
 
 def pretraining_flops(model: BertWithHeads, batch: PretrainingBatch) -> float:

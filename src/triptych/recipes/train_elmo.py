@@ -10,7 +10,7 @@ from torch import nn
 from triptych import checkpoint
 from triptych.data.word_batches import WordBatch
 from triptych.errors import ModelFileError
-from triptych.predecessors.elmo import N_DIRECTIONS, Elmo
+from triptych.predecessors.elmo import N_DIRECTIONS, Elmo, ElmoConfig
 from triptych.predecessors.presets import elmo_preset
 from triptych.recipes.elmo_data import ElmoCorpus
 from triptych.recipes.elmo_run import ElmoRun
@@ -18,7 +18,7 @@ from triptych.recipes.elmo_validation import ElmoValidation
 from triptych.recipes.model_card import elmo_card
 from triptych.recipes.model_kinds import elmo_parts
 from triptych.recipes.run_curves import ELMO_PANELS
-from triptych.recipes.run_start import check_same_run, row_listener, start_run
+from triptych.recipes.run_start import check_same_run, reconfigured, row_listener, start_run
 from triptych.runtime.compile import compiled
 from triptych.tokenizers.words import Words
 from triptych.training.bidirectional import BidirectionalObjective
@@ -80,15 +80,18 @@ def make_model(run: ElmoRun, words: Words) -> Elmo:
     """
     start = _start_folder(run)
     if start is not None:
-        model = elmo_parts(checkpoint.load_folder(start))[0]
-        if model.word_scores is None:
+        given = elmo_parts(checkpoint.load_folder(start))[0]
+        if given.word_scores is None:
             raise ModelFileError(f"{start} predicts no words, so it cannot be trained further")
-        return model.train()
+        return reconfigured(given, _with_dropout(given.config, run)).train()
     torch.manual_seed(run.training.seed)
     config = elmo_preset(run.model.preset, words.vocab_size)
-    if run.model.dropout is not None:
-        config = replace(config, dropout=run.model.dropout)
-    return Elmo(config).train()
+    return Elmo(_with_dropout(config, run)).train()
+
+
+def _with_dropout(config: ElmoConfig, run: ElmoRun) -> ElmoConfig:
+    p = run.model.dropout
+    return config if p is None else replace(config, dropout=p)
 
 
 def elmo_flops(model: Elmo, batch: WordBatch, n_samples: int) -> float:

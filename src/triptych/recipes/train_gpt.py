@@ -10,7 +10,7 @@ from torch import nn
 from triptych import checkpoint
 from triptych.data.packed_batches import PackedBatch
 from triptych.errors import ConfigError, UsageError
-from triptych.models.gpt import Gpt
+from triptych.models.gpt import Gpt, GptConfig
 from triptych.models.presets import gpt_preset
 from triptych.recipes.gpt_data import GptCorpus
 from triptych.recipes.gpt_run import GptRun
@@ -18,7 +18,7 @@ from triptych.recipes.gpt_validation import GptValidation
 from triptych.recipes.model_card import gpt_card
 from triptych.recipes.model_kinds import generator_parts
 from triptych.recipes.run_curves import GPT_PANELS
-from triptych.recipes.run_start import check_same_run, row_listener, start_run
+from triptych.recipes.run_start import check_same_run, reconfigured, row_listener, start_run
 from triptych.runtime.checkpointing import checkpoint_blocks
 from triptych.runtime.compile import compiled
 from triptych.runtime.training import use_fast_training
@@ -105,13 +105,12 @@ def make_model(run: GptRun, tokenizer: ByteBpe | Characters) -> Gpt:
     """
     start = _start_folder(run)
     if start is not None:
-        model = generator_parts(checkpoint.load_folder(start))[0].train()
+        given = generator_parts(checkpoint.load_folder(start))[0]
+        model = reconfigured(given, _with_dropout(given.config, run)).train()
     else:
         torch.manual_seed(run.training.seed)
         config = gpt_preset(run.model.preset, tokenizer.vocab_size, tokenizer.eos_id)
-        if run.model.dropout is not None:
-            p = run.model.dropout
-            config = replace(config, dropout=p, attention_dropout=p, embedding_dropout=p)
+        config = _with_dropout(config, run)
         longest = max(config.max_seq_len, run.data.max_seq_len)
         model = Gpt(replace(config, max_seq_len=longest)).train()
     if run.data.max_seq_len > model.config.max_seq_len:
@@ -120,6 +119,13 @@ def make_model(run: GptRun, tokenizer: ByteBpe | Characters) -> Gpt:
             f"{model.config.max_seq_len}; lower max_seq_len"
         )
     return model
+
+
+def _with_dropout(config: GptConfig, run: GptRun) -> GptConfig:
+    p = run.model.dropout
+    if p is None:
+        return config
+    return replace(config, dropout=p, attention_dropout=p, embedding_dropout=p)
 
 
 def language_model_flops(model: Gpt, batch: PackedBatch) -> float:

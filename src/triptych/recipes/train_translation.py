@@ -11,13 +11,13 @@ from torch import nn
 from triptych import checkpoint
 from triptych.data.batching import PairBatch
 from triptych.errors import ConfigError
-from triptych.models.encoder_decoder import EncoderDecoder
+from triptych.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from triptych.models.presets import translation_preset
 from triptych.recipes.evaluate_translation import papers_language
 from triptych.recipes.model_card import translation_card
 from triptych.recipes.model_kinds import translation_parts
 from triptych.recipes.run_curves import TRANSLATION_PANELS
-from triptych.recipes.run_start import check_same_run, row_listener, start_run
+from triptych.recipes.run_start import check_same_run, reconfigured, row_listener, start_run
 from triptych.recipes.translation_data import TranslationCorpus
 from triptych.recipes.translation_run import TranslationRun
 from triptych.recipes.translation_validation import TranslationValidation
@@ -46,7 +46,7 @@ def train_translation(
 
     def prepare() -> None:
         _language(run)
-        corpus.check()
+        corpus.check(_start_folder(run))
         check_same_run(run, out)
         corpus.prepare(_start_folder(run))
 
@@ -108,16 +108,21 @@ def make_model(run: TranslationRun, tokenizer: TranslationTokenizer) -> EncoderD
     """The model that a run starts from: a preset with the seed's weights, or a given one."""
     start = _start_folder(run)
     if start is not None:
-        return translation_parts(checkpoint.load_folder(start))[0].train()
+        given = translation_parts(checkpoint.load_folder(start))[0]
+        return reconfigured(given, _as_asked(given.config, run)).train()
     torch.manual_seed(run.training.seed)
     config = translation_preset(
         run.model.preset, tokenizer.vocab_size, tokenizer.pad_id, tokenizer.eos_id
     )
+    return EncoderDecoder(_as_asked(config, run)).train()
+
+
+def _as_asked(config: EncoderDecoderConfig, run: TranslationRun) -> EncoderDecoderConfig:
     if run.model.dropout is not None:
         config = replace(config, dropout=run.model.dropout)
     if run.model.d_ff is not None:
         config = replace(config, d_ff=run.model.d_ff)
-    return EncoderDecoder(config).train()
+    return config
 
 
 def training_flops(model: EncoderDecoder, batch: PairBatch) -> float:

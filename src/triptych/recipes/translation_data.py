@@ -14,6 +14,7 @@ from triptych.data.text import is_read_once
 from triptych.errors import DataError, UsageError
 from triptych.files.atomic import write_file
 from triptych.files.notices import notice
+from triptych.recipes.run_start import check_same_vocabulary
 from triptych.recipes.translation_run import TranslationData
 from triptych.tokenizers.base import TranslationTokenizer
 from triptych.tokenizers.bpe import JointBpe
@@ -41,12 +42,13 @@ class TranslationCorpus:
         self.data, self.folder = data, folder
         self.rules = CleaningRules()
 
-    def check(self) -> None:
+    def check(self, start_from: Path | None = None) -> None:
         """Raise what would stop a run sooner or later, before anything is written.
 
         DataError: files that are missing, empty or misaligned, training pairs of which cleaning
         leaves none, validation pairs that cannot be read. UsageError: standard input or a pipe,
-        which cannot be read as often as training needs.
+        which cannot be read as often as training needs, or a tokenizer with another vocabulary
+        than the model to start from.
         """
         d = self.data
         for name in (*d.source, *d.target, *d.valid_source, *d.valid_target):
@@ -54,6 +56,8 @@ class TranslationCorpus:
                 raise UsageError(
                     f"training reads its text more than once: give a file, not {name!r}"
                 )
+        if start_from is not None and d.tokenizer is not None:
+            check_same_vocabulary(start_from, d.tokenizer, _entries)
         pairs, report = self.clean_pairs()
         if next(pairs, None) is None:
             reason, n = max(report.counts.items(), key=lambda item: item[1])
@@ -171,3 +175,10 @@ class ShardBatches:
         """The padded batch of these pairs."""
         pairs = [self.shards[int(i)] for i in indices]
         return collate_pairs(pairs, self.pad_id, self.start_id, indices)
+
+
+def _entries(folder: Path) -> list[tuple[str, str]]:
+    """What each id is, in a source and in a target."""
+    tokenizer = load_translation_tokenizer(folder)
+    ids = range(tokenizer.vocab_size)
+    return list(zip(tokenizer.source_tokens(ids), tokenizer.target_tokens(ids), strict=True))

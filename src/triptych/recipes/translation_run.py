@@ -58,13 +58,18 @@ class TranslationModel:
     preset: str = "base"
     """nano, tiny, base or big (`models/presets.py`)."""
     dropout: float | None = None
-    """In place of the preset's."""
+    """None: as the preset or the given model."""
     d_ff: Annotated[int, Range(1)] | None = None
     """Feed-forward width, in place of the preset's."""
     start_from: str | None = None
     """A model folder to go on from, with its tokenizer; then the preset does not matter."""
 
     def __post_init__(self) -> None:
+        if self.start_from is not None and self.d_ff is not None:
+            raise ConfigError(
+                f"d_ff is {self.d_ff}, but the weights of {self.start_from} have their width; "
+                "leave out one of the two"
+            )
         if self.preset not in PRESETS:
             raise ConfigError(f"preset is {self.preset!r}; there are {', '.join(PRESETS)}")
         if self.dropout is not None and not 0 <= self.dropout < 1:

@@ -154,13 +154,16 @@ def split_rows(batch: Any, n_parts: int) -> Iterator[Any]:
 
 NO_MEMORY = ("can't allocate memory", "not enough memory", "could not create a primitive")
 """What torch says on a CPU; the last is oneDNN's, which does not say what it lacked."""
+UNSUPPORTED = "could not create a primitive descriptor"
+"""What oneDNN says of a product that it cannot do."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an allocation failed: Python's, CUDA's, or that of torch or oneDNN on a CPU."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    return any(words in str(error) for words in NO_MEMORY)
+    text = str(error).replace(UNSUPPORTED, "")
+    return any(words in text for words in NO_MEMORY)
 
 
 def _divergence(loss: float, norm: float, batches: Sequence[Batch]) -> str:
