@@ -1,9 +1,10 @@
-"""The two kernels that `runtime/attention.py` and `core/dropout.py` choose between, in turn.
+"""The kernels that `runtime/attention.py` and `core/` choose between, in turn.
 
     python benchmarks/kernels.py [--json FILE] [--rounds 15]
 
 Attention: milliseconds of forward and backward with a causal mask, in both precisions, for the
 fused kernel and for three plain operations. Dropout: milliseconds to draw and apply a mask.
+Products in float32: oneDNN's (`core/products.py`) and torch's own, which is MKL's.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from in_turn import machine, time_in_turn, write_json
 from triptych.core.attention import AttentionFunction, attention, fused_attention
 from triptych.core.dropout import Dropout, drop_threshold, keep_mask
 from triptych.core.masks import causal_mask
+from triptych.core.products import product
 
 SHAPES = [  # batch, heads, length, head width
     (256, 4, 16, 32),
@@ -29,6 +31,14 @@ SHAPES = [  # batch, heads, length, head width
     (2, 12, 1024, 64),
 ]
 N_DROPPED = 2_097_152
+PRODUCTS = [  # rows, columns in, columns out
+    (1, 768, 3072),
+    (8, 768, 3072),
+    (1024, 128, 512),
+    (1024, 384, 1536),
+    (1024, 768, 3072),
+    (256, 768, 50257),
+]
 
 
 def both_ways(attend: AttentionFunction, given: list[Tensor], mask: Tensor) -> Callable[[], None]:
@@ -78,6 +88,21 @@ def dropout_row(rounds: int) -> dict[str, object]:
     }
 
 
+def product_row(shape: tuple[int, int, int], rounds: int) -> dict[str, object]:
+    n, k, m = shape
+    a, weight = torch.randn(n, k), torch.randn(m, k)
+    contestants = {
+        "onednn": lambda: product(a, weight.T),
+        "torch": lambda: product(a, weight.T, again=False),
+    }
+    timing = time_in_turn(contestants, rounds)
+    return {
+        "shape": shape,
+        **{f"{name}_ms": round(timing.median(name) * 1e3, 3) for name in contestants},
+        "onednn_over_torch": [round(x, 2) for x in timing.ratio("onednn", "torch")],
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path)
@@ -85,12 +110,15 @@ def main() -> None:
     arguments = parser.parse_args()
 
     print("dropout ", found := dropout_row(arguments.rounds))
+    products = [product_row(shape, arguments.rounds) for shape in PRODUCTS]
+    for row in products:
+        print("product  ", row)
     rows = []
     for dtype in (torch.bfloat16, torch.float32):
         for shape in SHAPES:
             rows.append(attention_row(shape, dtype, arguments.rounds))
             print("attention", rows[-1])
-    result = {"machine": machine(), "dropout": found, "attention": rows}
+    result = {"machine": machine(), "dropout": found, "products": products, "attention": rows}
     write_json(arguments.json, result)
 
 

@@ -11,7 +11,9 @@ class Verb(NamedTuple):
 
 
 VERBS: dict[tuple[str, ...], Verb] = {
-    ("demo",): Verb("demo", "Train and look at a translator in a few minutes, on a built-in text."),
+    ("demo",): Verb(
+        "demo", "Train a translator, a BERT and a GPT on a built-in corpus, and look inside."
+    ),
     ("train", "translation"): Verb(
         "train_translation", "Train an encoder-decoder on sentence pairs, or go on with a run."
     ),
