@@ -3,7 +3,8 @@
     python benchmarks/kernels.py [--json FILE] [--rounds 15]
 
 Attention: milliseconds of forward and backward with a causal mask, in both precisions, for the
-fused kernel and for three plain operations. Dropout: milliseconds to draw and apply a mask.
+fused kernel, for three plain operations, and in strips. Dropout: milliseconds to draw and apply
+a mask.
 Products in float32: oneDNN's (`core/products.py`) and torch's own, which is MKL's.
 """
 
@@ -20,6 +21,7 @@ from triptych.core.attention import AttentionFunction, attention, fused_attentio
 from triptych.core.dropout import Dropout, drop_threshold, keep_mask
 from triptych.core.masks import causal_mask
 from triptych.core.products import product
+from triptych.runtime.causal import causal_attention
 
 SHAPES = [  # batch, heads, length, head width
     (256, 4, 16, 32),
@@ -53,20 +55,25 @@ def both_ways(attend: AttentionFunction, given: list[Tensor], mask: Tensor) -> C
     return work
 
 
+def in_strips(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, p: float) -> tuple[Tensor, None]:
+    return causal_attention(q, k, v, mask, p), None
+
+
 def attention_row(shape: tuple[int, ...], dtype: torch.dtype, rounds: int) -> dict[str, object]:
     given = [torch.randn(shape).to(dtype).requires_grad_() for _ in range(3)]
     mask = causal_mask(shape[2], shape[2])
     contestants = {
         "plain": both_ways(attention, given, mask),
         "fused": both_ways(fused_attention, given, mask),
+        "strips": both_ways(in_strips, given, mask),
     }
     timing = time_in_turn(contestants, rounds)
-    ratio, low, high = timing.ratio("plain", "fused")
     return {
         "shape": shape,
         "precision": str(dtype).removeprefix("torch."),
         **{f"{name}_ms": round(timing.median(name) * 1e3, 2) for name in contestants},
-        "fused_over_plain": [round(x, 2) for x in (ratio, low, high)],
+        "fused_over_plain": [round(x, 2) for x in timing.ratio("plain", "fused")],
+        "strips_over_plain": [round(x, 2) for x in timing.ratio("plain", "strips")],
     }
 
 
@@ -99,7 +106,7 @@ def product_row(shape: tuple[int, int, int], rounds: int) -> dict[str, object]:
     return {
         "shape": shape,
         **{f"{name}_ms": round(timing.median(name) * 1e3, 3) for name in contestants},
-        "onednn_over_torch": [round(x, 2) for x in timing.ratio("onednn", "torch")],
+        "torch_over_onednn": [round(x, 2) for x in timing.ratio("onednn", "torch")],
     }
 
 

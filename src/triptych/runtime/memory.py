@@ -10,6 +10,7 @@ from typing import Literal
 
 from triptych.core.loss import CHUNK_ELEMENTS
 from triptych.runtime.attention import is_plain_on_cpu
+from triptych.runtime.causal import ROWS, n_weights
 from triptych.runtime.costs import Attention, Shape, Stack
 
 FLOAT = 4
@@ -165,10 +166,12 @@ def attention_activations(shape: Shape, one: Attention, how: Pass) -> int:
     around = inputs + a * e * (2 * queries + 2 * keys)
     mask = one.n_queries * one.n_keys if one.is_causal else 0
     p_drop = shape.attention_dropout
-    if how.on_gpu or not is_plain_on_cpu(one.n_keys, how.in_bf16, p_drop):
-        return around + FLOAT * how.rows * shape.n_heads * one.n_queries + a * mask
-    weights = a * how.rows * shape.n_heads * one.n_queries * one.n_keys
-    return around + mask + (3 if p_drop else 1) * weights
+    heads = how.rows * shape.n_heads
+    if how.on_gpu or not is_plain_on_cpu(one.n_keys, how.in_bf16, p_drop, one.is_causal):
+        return around + FLOAT * heads * one.n_queries + a * mask
+    if one.is_causal:
+        return around + mask + (2 if p_drop else 1) * a * heads * n_weights(one.n_keys)
+    return around + (3 if p_drop else 1) * a * heads * one.n_queries * one.n_keys
 
 
 def loss_gradients(shape: Shape, how: Pass) -> int:
@@ -200,7 +203,9 @@ def way_back(shape: Shape, how: Pass) -> int:
     inner = a * n * shape.inner
     weights = 0
     for one in stack.attentions:
-        if not how.on_gpu and is_plain_on_cpu(one.n_keys, how.in_bf16, shape.attention_dropout):
-            weights = 2 * a * how.rows * shape.n_heads * one.n_queries * one.n_keys
+        p_drop = shape.attention_dropout
+        if not how.on_gpu and is_plain_on_cpu(one.n_keys, how.in_bf16, p_drop, one.is_causal):
+            n_queries = min(ROWS, one.n_queries) if one.is_causal else one.n_queries
+            weights = 2 * a * how.rows * shape.n_heads * n_queries * one.n_keys
     freed = (2 if shape.keeps_input else 1) * inner
     return max(inner, weights - freed) + 2 * FLOAT * n * shape.width

@@ -9,6 +9,7 @@ from triptych.core.masks import causal_mask, padding_mask
 from triptych.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from triptych.runtime import attention as runtime
 from triptych.runtime.attention import fast_attention, use_fast_attention
+from triptych.runtime.causal import causal_attention
 
 B, H, T, S, D = 3, 2, 9, 9, 16
 
@@ -58,7 +59,7 @@ def test_in_float32_it_is_the_fused_kernel_to_the_bit(name):
 
 def kernels_used(monkeypatch, *given):
     used = []
-    for kernel in (attention, fused_attention):
+    for kernel in (attention, fused_attention, causal_attention):
         name = kernel.__name__
 
         def spy(*args, name=name, kernel=kernel):
@@ -78,6 +79,11 @@ def test_the_table_of_kernels(monkeypatch):
     assert used(*drawn(torch.float32)) == ["fused_attention"]
     assert used(*drawn(torch.bfloat16, 768)) == ["attention"]
     assert used(*drawn(torch.bfloat16, 769)) == ["fused_attention"]
+    for length in (9, 769):
+        causal = causal_mask(length, length)
+        assert used(*drawn(torch.bfloat16, length), causal) == ["causal_attention"]
+        assert used(*drawn(torch.float32, length), causal) == ["fused_attention"]
+        assert used(*drawn(torch.float32, length), causal, 0.1) == ["causal_attention"]
     assert used(*drawn(torch.float32), None, 0.1) == ["attention"]
     frozen = [x.detach() for x in drawn(torch.bfloat16)]
     assert used(*frozen) == ["fused_attention"]
