@@ -132,14 +132,17 @@ OPTIONS = {
     "evaluate sts": f"MODEL --data --json {COLUMNS} {MACHINE}",
     "evaluate perplexity": (
         "MODEL --data --documents --text-field --detokenizer --ends --json --quiet "
-        f"--batch-tokens --stride {MACHINE}"
+        f"--batch-tokens --precision --stride {MACHINE}"
     ),
     "evaluate lambada": (
-        f"MODEL --data --detokenizer --json --quiet --batch-tokens --on-too-long {MACHINE}"
+        "MODEL --data --detokenizer --json --quiet --batch-tokens --precision --on-too-long "
+        f"{MACHINE}"
     ),
-    "evaluate blimp": f"MODEL --data --json --quiet --batch-tokens --on-too-long {MACHINE}",
+    "evaluate blimp": (
+        f"MODEL --data --json --quiet --batch-tokens --precision --on-too-long {MACHINE}"
+    ),
     "evaluate zero-shot": (
-        f"MODEL --data --on-too-long --json --quiet --batch-tokens --stride {MACHINE}"
+        f"MODEL --data --on-too-long --json --quiet --batch-tokens --precision --stride {MACHINE}"
     ),
     "evaluate senses": f"MODEL --data --words --seed --json --quiet {MACHINE}",
     "evaluate word-similarity": "VECTORS --data --json",

@@ -71,6 +71,28 @@ KEYS = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("words", [words for words in KEYS if "zero-shot" not in words])
+def test_smaller_weights_have_a_score_of_their_own(words, folder, monkeypatch, capsys):
+    """Near that of float32, and the signature says whose it is."""
+    found = {
+        precision: json.loads(
+            run(
+                f"evaluate {words} --json --quiet --precision {precision}",
+                folder,
+                monkeypatch,
+                capsys,
+            )
+        )
+        for precision in ("fp32", "bf16", "int8")
+    }
+    for precision, scores in found.items():
+        assert f"|precision:{precision}|" in scores["signature"]
+        if "perplexity" in scores:
+            assert scores["perplexity"] == pytest.approx(found["fp32"]["perplexity"], rel=0.02)
+    if "perplexity" in found["fp32"]:
+        assert len({scores["perplexity"] for scores in found.values()}) == 3
+
+
 @pytest.mark.parametrize("words", KEYS)
 @pytest.mark.parametrize("model", ["model", "characters"])
 def test_json_has_these_keys_and_people_get_lines(words, model, folder, monkeypatch, capsys):

@@ -126,12 +126,14 @@ class Batches:
 
     batch_tokens: Annotated[int | None, Range(1)] = None
     """Padded tokens of a batch: speed and memory only; by the device if not given."""
+    precision: Literal["fp32", "bf16", "int8"] = "fp32"
+    """Of the weights as they are used; it stands in the signature."""
 
     def load(self, model: str, machine: Machine) -> "Generator":
         """The generator, on its device, with batches of this size."""
         from triptych.recipes.load import load_generator
 
-        generator = load_generator(model, device=machine.choose())
+        generator = load_generator(model, device=machine.choose(), precision=self.precision)
         if self.batch_tokens is not None:
             generator.batch_tokens = self.batch_tokens
         return generator

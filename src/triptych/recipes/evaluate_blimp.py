@@ -101,6 +101,7 @@ def evaluate_blimp(
                 ("ends", "not-scored"),
                 ("ties", f"half-below-{TIE:g}"),
                 ("too-long", on_too_long),
+                ("precision", generator.twin.precision),
                 ("triptych", __version__),
             ]
         ),

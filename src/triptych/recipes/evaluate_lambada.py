@@ -93,6 +93,7 @@ def evaluate_lambada(
         ("detokenizer", detokenizer),
         ("stop-words", f"{len(stop_ids)}-tokens"),
         ("too-long", on_too_long),
+        ("precision", generator.twin.precision),
         ("triptych", __version__),
     ]
     return LambadaReport(score_last_words(found), signature(choices), time.monotonic() - began)

@@ -96,7 +96,7 @@ def evaluate_perplexity(
         TextSums(nll, n_tokens, corpus.n_words, corpus.n_bytes),
         n_documents=len(corpus.documents),
         n_left_out=corpus.n_left_out,
-        signature=_signature(protocol, stride, context),
+        signature=_signature(generator, protocol, stride),
         seconds=time.monotonic() - began,
     )
 
@@ -172,11 +172,11 @@ def _as_ids(
     return documents
 
 
-def _signature(protocol: PerplexityProtocol, stride: int, context: int) -> str:
+def _signature(generator: Generator, protocol: PerplexityProtocol, stride: int) -> str:
     words = "whitespace+line-ends" if protocol.detokenizer in WORD_LEVEL else "whitespace"
     return signature(
         [
-            ("context", context),
+            ("context", generator.module.config.max_seq_len),
             ("stride", stride),
             ("documents", protocol.division),
             ("begin", "end-of-text"),
@@ -184,6 +184,7 @@ def _signature(protocol: PerplexityProtocol, stride: int, context: int) -> str:
             ("detokenizer", protocol.detokenizer),
             ("words", words),
             ("bytes", "original"),
+            ("precision", generator.twin.precision),
             ("triptych", __version__),
         ]
     )
