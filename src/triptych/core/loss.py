@@ -77,6 +77,8 @@ def chunked_cross_entropy(
     the sums in float32.
     """
     dtype = autocast_dtype(hidden)
+    if not torch.is_grad_enabled():  # which the function's own `needs_input_grad` leaves out
+        hidden, weight, bias = hidden.detach(), weight.detach(), bias.detach()
     smoothed, nll = _ChunkedCrossEntropy.apply(  # type: ignore[no-untyped-call]
         hidden, weight, bias, targets, smoothing, banned, dtype
     )
