@@ -13,7 +13,7 @@ class Options:
     """Tell the senses of words by the nearest mean of labelled ones, at every layer."""
 
     model: Annotated[str, POSITIONAL]
-    """A folder with an encoder (BERT), ELMo or static vectors, or a name on the Hub."""
+    """An encoder (BERT), ELMo or static vectors: a folder, a file, or a name on the Hub."""
     data: str
     """A folder laid out as CoarseWSD-20, or storybook."""
     words: tuple[str, ...] = ()

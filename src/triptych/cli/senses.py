@@ -15,7 +15,7 @@ class Options:
     """Look at the senses of a word."""
 
     model: Annotated[str, POSITIONAL]
-    """A folder with an encoder (BERT), ELMo or static vectors, or a name on the Hub."""
+    """An encoder (BERT), ELMo or static vectors: a folder, a file, or a name on the Hub."""
     word: Annotated[str, POSITIONAL]
     """The word, as it stands in every sentence; upper and lower case are alike."""
     sentences: str
