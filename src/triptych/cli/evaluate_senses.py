@@ -6,6 +6,7 @@ from typing import Annotated
 
 from triptych.cli.common import Machine
 from triptych.cli.options import POSITIONAL
+from triptych.config import Range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +19,7 @@ class Options:
     """A folder laid out as CoarseWSD-20, or storybook."""
     words: tuple[str, ...] = ()
     """Only these words."""
-    seed: int = 1
+    seed: Annotated[int, Range(0)] = 1
     """Of storybook's stories."""
     json: bool = False
     """The scores as one JSON object (keys: docs/evaluate.md)."""

@@ -28,7 +28,7 @@ class Options:
     """As many as the file names senses, or 2, if not given."""
     out: Path | None = None
     """The picture, a PNG; WORD.png if not given."""
-    seed: int = 1
+    seed: Annotated[int, Range(0)] = 1
     """Of the clusters' beginnings."""
     json: bool = False
     """Clusters and points as JSON (keys: docs/senses.md)."""
