@@ -409,6 +409,17 @@ BAD = [
     ("plan gpt2 --tokens 1e9 --share 2", 2, "--share is 2.0; it must be at most 1"),
     ("plan bert-base --tokens 1e9 --seq-len 1000", 2, "the model's limit of 512"),
     (f"{TRAIN} --source -", 2, "give a file, not '-'"),
+    (f"{OK} --seed -1", 2, "--seed is -1; it must be at least 0"),
+    *(
+        (f"{verb} --seed -1", 2, "--seed is -1; it must be at least 0")
+        for verb in (
+            "demo --out out",
+            "senses model bank --sentences s.txt",
+            "evaluate senses model --data storybook",
+            "evaluate translation model --data pairs.tsv --against s.txt",
+            "finetune classification model --train s.txt --valid s.txt --out out",
+        )
+    ),
 ]
 
 

@@ -14,7 +14,7 @@ from interruptions import assert_same, interrupt_at
 import triptych
 from triptych import checkpoint
 from triptych.data.storybook import story_split
-from triptych.data.text_parts import whole_texts
+from triptych.data.text_parts import TextPart, whole_texts
 from triptych.data.token_shards import TokenShards
 from triptych.data.word_batches import WordBatches, sentence_parts
 from triptych.errors import ConfigError, DataError, UsageError
@@ -161,6 +161,8 @@ def test_long_sentences_are_cut_and_lines_may_be_kept() -> None:
     assert cut == [["One", "two", "three", "four"], ["five."], ["Six", "seven."]]
     kept = [part.text for part in sentence_parts(whole_texts([text]), "lines", 60)]
     assert kept == [text]
+    parts = [TextPart(" " * 99, False), TextPart(text, True)]  # as of a line with a long gap
+    assert list(sentence_parts(parts, "lines", 60)) == [TextPart(text, True)]
 
 
 def test_presets_are_those_there_are_and_of_the_published_size() -> None:

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 from triptych.cli.common import Machine
+from triptych.config import Range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +16,7 @@ class Options:
     """The folder for the run, the model and report.html."""
     quick: bool = False
     """A smaller corpus and fewer updates: to see that everything works."""
-    seed: int = 1
+    seed: Annotated[int, Range(0)] = 1
     """Of the corpus, the weights and the order of the data."""
     machine: Machine = field(default_factory=Machine)
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from triptych.cli.common import Machine
 from triptych.cli.options import POSITIONAL
+from triptych.config import Range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,12 +14,12 @@ class Options:
     """Tell the senses of words by the nearest mean of labelled ones, at every layer."""
 
     model: Annotated[str, POSITIONAL]
-    """A folder with an encoder (BERT), ELMo or static vectors, or a name on the Hub."""
+    """An encoder (BERT), ELMo or static vectors: a folder, a file, or a name on the Hub."""
     data: str
     """A folder laid out as CoarseWSD-20, or storybook."""
     words: tuple[str, ...] = ()
     """Only these words."""
-    seed: int = 1
+    seed: Annotated[int, Range(0)] = 1
     """Of storybook's stories."""
     json: bool = False
     """The scores as one JSON object (keys: docs/evaluate.md)."""

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from triptych.cli.common import Machine, Search
 from triptych.cli.options import POSITIONAL
+from triptych.config import Range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class Options:
     """Write the translations to this file."""
     language: str | None = None
     """The target's code for the papers' scale; the model's own if not given."""
-    seed: int = 12345
+    seed: Annotated[int, Range(0)] = 12345
     """Of the bootstrap's draws."""
     json: bool = False
     """The scores as one JSON object (keys: docs/evaluate.md)."""

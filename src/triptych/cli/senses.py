@@ -15,7 +15,7 @@ class Options:
     """Look at the senses of a word."""
 
     model: Annotated[str, POSITIONAL]
-    """A folder with an encoder (BERT), ELMo or static vectors, or a name on the Hub."""
+    """An encoder (BERT), ELMo or static vectors: a folder, a file, or a name on the Hub."""
     word: Annotated[str, POSITIONAL]
     """The word, as it stands in every sentence; upper and lower case are alike."""
     sentences: str
@@ -28,7 +28,7 @@ class Options:
     """As many as the file names senses, or 2, if not given."""
     out: Path | None = None
     """The picture, a PNG; WORD.png if not given."""
-    seed: int = 1
+    seed: Annotated[int, Range(0)] = 1
     """Of the clusters' beginnings."""
     json: bool = False
     """Clusters and points as JSON (keys: docs/senses.md)."""

@@ -5,6 +5,7 @@ B  sentences in a batch     T  words with the marks of a sentence     C  charact
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -106,7 +107,8 @@ class WordBatches(EpochStream[Indices]):
 
 
 def sentence_parts(parts: Iterable[TextPart], language: str, longest: int) -> Iterator[TextPart]:
-    """Each sentence as a document; what has more than `longest` words is cut after so many.
+    """Each sentence as a document; what has more than `longest` words is cut after so many, and
+    white space alone is none.
 
     `language` names the rules of splitting, or is "lines": nothing is split.
     """
@@ -117,5 +119,5 @@ def sentence_parts(parts: Iterable[TextPart], language: str, longest: int) -> It
                 yield TextPart(sentence, True)
                 continue
             starts = [start for start, _ in split_with_spans(sentence)[1][::longest]]
-            for start, end in zip(starts, [*starts[1:], len(sentence)], strict=True):
+            for start, end in pairwise([*starts, len(sentence)]):
                 yield TextPart(sentence[start:end], True)

@@ -1,5 +1,6 @@
 """Tests of word vectors: pairs of words that people have rated, and analogies."""
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -48,6 +49,11 @@ def read_rated_pairs(path: PathLike) -> list[RatedPair]:
         if rating is None:
             raise DataError(
                 f"{path}:{number}: {line[:60]!r} is not two words and a number; put tabs between"
+            )
+        if not math.isfinite(rating):
+            raise DataError(
+                f"{path}:{number}: the rating of {cells[0]!r} and {cells[1]!r} is {rating}; give "
+                "a finite number, or leave the line out"
             )
         pairs.append(RatedPair(cells[0], cells[1], rating))
     if len(pairs) < 2:

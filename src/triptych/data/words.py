@@ -36,9 +36,21 @@ BLOCK = 1 << 20
 
 def words_of(text: str) -> list[str]:
     """The words of a text, by the rule above."""
-    normal = unicodedata.normalize("NFC", text).lower().replace("’", "'")
-    words: list[str] = WORD.findall(normal)
+    words: list[str] = WORD.findall(composed(text).lower())
     return words
+
+
+def words_around(text: str, start: int, end: int) -> list[str]:
+    """The words by the same rule that do not touch `text[start:end]`, upper case kept."""
+    before, within, after = map(composed, (text[:start], text[start:end], text[end:]))
+    begin, stop = len(before), len(before) + len(within)
+    found = WORD.finditer(before + within + after)
+    return [word.group() for word in found if word.end() <= begin or word.start() >= stop]
+
+
+def composed(text: str) -> str:
+    """In NFC, with one sign for all apostrophes."""
+    return unicodedata.normalize("NFC", text).replace("’", "'")
 
 
 @dataclass(frozen=True)

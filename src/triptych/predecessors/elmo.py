@@ -102,9 +102,11 @@ class ProjectedLstm(nn.Module):
         """x [B, T, P], valid [B, T] or all real, hidden [B, P], cell [B, D] before the first word
         -> outputs [B, T, P], and hidden and cell after each row's last real word."""
         w_hidden, outputs = self.w_hidden.t(), []
-        from_input = F.linear(x, self.w_input, self.bias)  # [B, T, 4D], all words at once
-        for t in range(x.size(1)):
-            out, new_cell = lstm_step(from_input[:, t] + hidden @ w_hidden, cell, self.cell_clip)
+        # All words at once [B, T, 4D]. Unbound, not selected: the gradient of each selection would
+        # be as large as the whole, so that the backward pass moved T times as much memory.
+        from_input = F.linear(x, self.w_input, self.bias).unbind(1)
+        for t, own in enumerate(from_input):
+            out, new_cell = lstm_step(own + hidden @ w_hidden, cell, self.cell_clip)
             new_hidden = F.linear(out, self.w_projection).clamp(-self.clip, self.clip)
             if valid is not None:
                 real = valid[:, t, None]

@@ -94,7 +94,7 @@ class FinetuneTraining:
     """The validation metric that chooses the best model; the usual one of the task if not given."""
     seeds: Annotated[int, Range(1)] = 5
     """Runs that differ in new weights, dropout and order alone."""
-    seed: int = 1
+    seed: Annotated[int, Range(0)] = 1
     """Of the first run; each further one has the next number."""
 
     def optimizer(self, updates: int) -> OptimizerSettings:

@@ -1,11 +1,11 @@
-"""A model folder, or a name on the Hugging Face Hub, as the object that uses it."""
+"""A model folder, a file of vectors, or a name on the Hub, as the object that uses it."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from triptych import checkpoint
 from triptych.convert.elmo import is_published
-from triptych.errors import ModelFileError, UsageError
+from triptych.errors import DataError, ModelFileError, UsageError
 from triptych.models.gpt import Gpt
 from triptych.models.heads import BertWithHeads
 from triptych.predecessors.elmo import Elmo
@@ -34,32 +34,36 @@ def load(
     `marian` (what `triptych train translation` writes, and OPUS-MT) gives a Translator; `bert`
     (BERT, MiniLM, sentence-transformers' folders of them) an Encoder; `gpt2` a Generator;
     `triptych-elmo`, and the files published for ELMo (options.json and an .hdf5), a WordEncoder;
-    `triptych-vectors` (what `triptych train word2vec` and `train glove` write) WordVectors, always
-    on the CPU. On a GPU if there is one, or on `device`; the weights in `precision`, which an
-    Encoder has in fp32 and bf16, a Generator in int8 as well. `verify` checks the hashes of all
-    files again.
+    `triptych-vectors` (what `triptych train word2vec` and `train glove` write), and a file in
+    word2vec's formats or GloVe's, WordVectors, always on the CPU. On a GPU if there is one, or on
+    `device`; the weights in `precision`, which an Encoder has in fp32 and bf16, a Generator in int8
+    as well. `verify` checks the hashes of all files again.
 
-    Raises ModelFileError for a folder that is missing, damaged or of a kind we do not know,
-    UsageError for a precision that it cannot have, MachineError for a device that is not there.
+    Raises ModelFileError for what is missing, damaged or of a kind we do not know, UsageError for a
+    precision that it cannot have, MachineError for a device that is not there.
     """
     place = choose_device(device)
     path = find_model(name_or_path)
+    if path.is_file():
+        _check_precision(precision, "word vectors", "fp32")
+        return _vectors_in_file(name_or_path)
     if is_published(path):
+        _check_precision(precision, "an ELMo model", "fp32")
         return WordEncoder.from_published(path, place)
     if holds_vectors(path):
+        _check_precision(precision, "word vectors", "fp32")
         return load_vectors(path, verify=verify)
     folder = checkpoint.load_folder(path, verify=verify)
     use_fast_attention(folder.model)
     if isinstance(folder.model, Gpt):
         return Generator.from_folder(folder, place, precision)
-    if precision == "int8":
-        raise UsageError("precision int8 is for generators; choose fp32, or bf16 for an encoder")
     if isinstance(folder.model, BertWithHeads):
-        return Encoder.from_folder(folder, path, place, precision)
-    if precision != "fp32":
-        raise UsageError("precision bf16 is for encoders and generators; choose fp32")
+        _check_precision(precision, "an encoder", "fp32", "bf16")
+        return Encoder.from_folder(folder, path, place, cast(Literal["fp32", "bf16"], precision))
     if isinstance(folder.model, Elmo):
+        _check_precision(precision, "an ELMo model", "fp32")
         return WordEncoder.from_folder(folder, place)
+    _check_precision(precision, "a translation model", "fp32")
     return Translator.from_folder(folder, place)
 
 
@@ -91,6 +95,20 @@ def load_generator(
     if not isinstance(model, Generator):
         raise ModelFileError(f"{name_or_path} is {_kind(model)}; this needs a decoder-only model")
     return model
+
+
+def _check_precision(precision: str, kind: str, *possible: str) -> None:
+    if precision not in possible:
+        raise UsageError(f"precision is {precision}; of {kind} choose {' or '.join(possible)}")
+
+
+def _vectors_in_file(path: Path | str) -> WordVectors:
+    try:
+        return load_vectors(path)
+    except DataError as error:
+        raise ModelFileError(
+            f"{path} was read as word vectors, for every other model is a folder: {error}"
+        ) from error
 
 
 def _kind(model: Model) -> str:

@@ -8,7 +8,7 @@ Shapes: N occurrences, E width of a vector.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 
 from triptych.data.occurrences import Occurrence
-from triptych.errors import DataError, ModelFileError, TriptychError
+from triptych.data.words import composed, words_around
+from triptych.errors import DataError, ModelFileError
+from triptych.predecessors.vectors import WordVectors
 from triptych.recipes.encoder import Encoder
 from triptych.recipes.encoding import EncoderInput, in_batches
 from triptych.recipes.load import load
@@ -46,15 +48,6 @@ class WordModel(Protocol):
 
         Raises DataError, with its place, for an occurrence that has none.
         """
-        ...
-
-
-@runtime_checkable
-class StaticVectors(Protocol):
-    """One vector a word, whatever its sentence."""
-
-    def vector(self, word: str) -> npt.NDArray[np.float32]:
-        """[E]. Raises an error of ours for a word that is not there."""
         ...
 
 
@@ -138,58 +131,43 @@ class ElmoWords:
 
 class StaticWords:
     """Static vectors: "word", the word's own, the same in every sentence; "context", the mean of
-    the other words of its sentence that have one (its own where none has)."""
+    the other words of its sentence that have one (its own where none has).
+
+    What a word is, `data/words.py` says, as for the text that ours are trained on.
+    """
 
     kind = "static"
     layers = ("word", "context")
 
-    def __init__(self, static: StaticVectors) -> None:
+    def __init__(self, static: WordVectors) -> None:
         self.static = static
-        self._known: dict[str, Vectors | None] = {}
 
     def vectors(self, occurrences: Sequence[Occurrence]) -> Vectors:
-        """As `WordModel.vectors`. Raises what the vectors raise for the word itself."""
+        """As `WordModel.vectors`."""
         return np.stack([self._two(occurrence) for occurrence in occurrences], axis=1)
 
     def _two(self, occurrence: Occurrence) -> Vectors:
         start, end = occurrence.start, occurrence.end
-        words, spans = split_with_spans(occurrence.text)
-        others = [
-            self._vector(word)
-            for word, (a, b) in zip(words, spans, strict=True)
-            if not (a < end and b > start)
-        ]
-        known = [vector for vector in others if vector is not None]
         word = occurrence.text[start:end]
-        own = self._vector(word)
-        if own is None:
-            own = np.asarray(self.static.vector(word), dtype=np.float32)  # its error says more
-        return np.stack([own, np.mean(known, axis=0) if known else own]).astype(np.float32)
-
-    def _vector(self, word: str) -> Vectors | None:
-        """Of the word as written or in lower case; None for one that is not there."""
-        if word not in self._known:
-            self._known[word] = self._look_up(word)
-        return self._known[word]
-
-    def _look_up(self, word: str) -> Vectors | None:
-        for spelling in dict.fromkeys((word, word.lower())):
-            try:
-                return np.asarray(self.static.vector(spelling), dtype=np.float32)
-            except TriptychError:
-                continue
-        return None
+        row = self.static.find(word)
+        try:
+            own = self.static.vector(composed(word)) if row is None else self.static.vectors[row]
+        except DataError as error:
+            raise DataError(f"{occurrence.place}: {error}") from error
+        others = [self.static.find(other) for other in words_around(occurrence.text, start, end)]
+        known = [row for row in others if row is not None]
+        return np.stack([own, self.static.vectors[known].mean(axis=0) if known else own])
 
 
 def word_model(name_or_path: Path | str, *, device: str = "auto") -> WordModel:
     """The model in a folder or on the Hub. Raises ModelFileError for one that has no vectors of
     words, and as `load`."""
-    model: object = load(name_or_path, device=device)
+    model = load(name_or_path, device=device)
     if isinstance(model, Encoder):
         return EncoderWords(model)
     if isinstance(model, WordEncoder):
         return ElmoWords(model)
-    if isinstance(model, StaticVectors):
+    if isinstance(model, WordVectors):
         return StaticWords(model)
     raise ModelFileError(
         f"{name_or_path} gives no vectors of words in a sentence; this needs an encoder (BERT), "

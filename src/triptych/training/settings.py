@@ -1,8 +1,9 @@
 """What decides how a model is trained; a run writes both into its `run.toml`."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+from triptych.config import Range
 from triptych.errors import ConfigError
 
 ScheduleName = Literal["inverse_sqrt", "linear", "cosine", "constant", "wsd"]
@@ -94,7 +95,7 @@ class TrainingSettings:
     activation_checkpointing: bool = False
     """Keep only what enters each block and compute the rest again for the gradient: less memory,
     more time, the same result."""
-    seed: int = 1
+    seed: Annotated[int, Range(0)] = 1
     """Of initialization, dropout and data order."""
 
     def __post_init__(self) -> None:

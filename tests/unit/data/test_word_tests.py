@@ -34,7 +34,9 @@ def test_hyphens_within_words_stay(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("", "has 0 rated pairs"), ("a b 1\n", "has 1 rated pairs"), ("a b 1\na b\n", "t:2: 'a b'"),
-     ("a b 1\na b c\n", "t:2: 'a b c' is not"), ("a b\na b 1\n", "t:1: 'a b' is not")],
+     ("a b 1\na b c\n", "t:2: 'a b c' is not"), ("a b\na b 1\n", "t:1: 'a b' is not"),
+     ("a b 1\na c nan\na d 2\n", "t:2: the rating of 'a' and 'c' is nan"),
+     ("a,b,-inf\na,c,1\n", "t:1: the rating of 'a' and 'b' is -inf")],
 )  # fmt: skip
 def test_broken_pairs_are_named(tmp_path: Path, text: str, expected: str) -> None:
     (tmp_path / "t").write_text(text)

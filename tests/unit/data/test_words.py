@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from triptych.data import words as module
-from triptych.data.words import build_word_corpus, words_of
+from triptych.data.words import build_word_corpus, words_around, words_of
 from triptych.errors import DataError
 
 
@@ -28,6 +28,23 @@ from triptych.errors import DataError
 )
 def test_what_a_word_is(text: str, expected: list[str]) -> None:
     assert words_of(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "expected"),
+    [
+        ("The Frog's pond, 42 lilies.", "pond", ["The", "Frog's", "42", "lilies"]),
+        ("Don’t cafe\u0301 x don't", "x", ["Don't", "café", "don't"]),
+        ("cafe\u0301s café it", "café", ["cafés", "it"]),
+        ("my frog's pond", "frog", ["my", "pond"]),
+        ("frog", "frog", []),
+    ],
+)
+def test_the_words_around_one_are_those_of_the_rule(
+    text: str, word: str, expected: list[str]
+) -> None:
+    start = text.index(word)
+    assert words_around(text, start, start + len(word)) == expected
 
 
 TEXT = "b a b c\n\nc c - a b\n...\nz\na b\n"

@@ -1,15 +1,25 @@
 """Elmo's own properties: padding, directions, state, the mix of layers, what is refused."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from triptych.errors import ConfigError, UsageError
 from triptych.predecessors.characters import CharacterConfig, Highway
-from triptych.predecessors.elmo import Elmo, ElmoConfig, LayerMix, mix_layers, reversed_within
+from triptych.predecessors.elmo import (
+    Elmo,
+    ElmoConfig,
+    LayerMix,
+    ProjectedLstm,
+    mix_layers,
+    reversed_within,
+)
 from triptych.recipes.word_encoder import pad_sentences
 from triptych.tokenizers.words import sentence_characters
 
@@ -106,6 +116,31 @@ def test_clipping_binds(model: Elmo) -> None:
     free = Elmo(replace(CONFIG, cell_clip=100.0, projection_clip=100.0)).eval()
     free.load_state_dict(model.state_dict())
     assert float(read(free, LONG)[1].abs().max()) > 0.125 >= float(read(model, LONG)[1].abs().max())
+
+
+class Written(TorchDispatchMode):
+    """Counts the numbers that all operations write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        self.numbers += sum(x.numel() for x in tree_leaves(found) if isinstance(x, Tensor))
+        return found
+
+
+def test_the_backward_pass_grows_with_the_words_not_their_square() -> None:
+    lstm = ProjectedLstm(6, 11, cell_clip=3.0, clip=3.0)
+
+    def written(n_words: int) -> int:
+        outputs, *_ = lstm(torch.randn(2, n_words, 6), None, torch.zeros(2, 6), torch.zeros(2, 11))
+        with Written() as count:
+            outputs.sum().backward()
+        return count.numbers
+
+    assert written(64) < 4.5 * written(16)
 
 
 def test_dropout_acts_in_training_alone(model: Elmo) -> None:

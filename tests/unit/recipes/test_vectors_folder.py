@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 import triptych
+from triptych.data.vector_files import VectorFormat, write_vectors
 from triptych.errors import DataError, ModelFileError, UsageError
 from triptych.predecessors.vectors import WordVectors
 from triptych.recipes.convert_vectors import convert_vectors
 from triptych.recipes.load import load_encoder, load_generator, load_translator
 from triptych.recipes.vectors_folder import load_vectors, save_vectors
+from triptych.recipes.words_in_context import StaticWords, word_model
+from triptych.runtime.packed import Precision
 
 
 @pytest.fixture
@@ -35,6 +38,35 @@ def test_round_trip(tmp_path: Path, vectors: WordVectors) -> None:
         assert found.counts is not None
         assert found.counts.tolist() == [9, 5, 5]
         assert found.notes == {"kind": "glove"}
+
+
+@pytest.mark.parametrize("to", ["word2vec", "word2vec-binary", "glove"])
+def test_a_file_of_vectors_is_loaded_like_a_folder(
+    tmp_path: Path, vectors: WordVectors, to: VectorFormat
+) -> None:
+    path = tmp_path / "v.file"
+    write_vectors(path, vectors.words, vectors.vectors, to)
+    found = triptych.load(path)
+    assert isinstance(found, WordVectors)
+    assert list(found.words) == list(vectors.words)
+    assert np.array_equal(found.vectors, vectors.vectors)
+    assert isinstance(word_model(str(path)), StaticWords)
+    with pytest.raises(ModelFileError, match="is word vectors; this needs an encoder"):
+        load_encoder(path)
+    path.write_bytes(b"a 1 2\nb 1\n")
+    with pytest.raises(ModelFileError, match=r"was read as word vectors, .*v\.file:2: 1 numbers"):
+        triptych.load(path)
+
+
+@pytest.mark.parametrize("precision", ["int8", "bf16"])
+def test_a_precision_that_vectors_cannot_have_is_refused(
+    tmp_path: Path, vectors: WordVectors, precision: Precision
+) -> None:
+    save_vectors(tmp_path / "v", vectors)
+    write_vectors(tmp_path / "v.txt", vectors.words, vectors.vectors)
+    for place in ("v", "v.txt"):
+        with pytest.raises(UsageError, match=f"precision is {precision}; of word vectors .* fp32"):
+            triptych.load(tmp_path / place, precision=precision)
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,9 @@ def test_published_files(tmp_path: Path, data_dir: Path) -> None:
     encoder = triptych.load(data_dir / "elmo_fixture", device="cpu")
     assert isinstance(encoder, WordEncoder)
     assert encoder.word_vectors(SENTENCES, "bank").shape == (3, 32)
+    for precision in ("bf16", "int8"):
+        with pytest.raises(UsageError, match=f"precision is {precision}; of an ELMo model choose"):
+            triptych.load(data_dir / "elmo_fixture", device="cpu", precision=precision)
     for name in ("options.json", "lm_weights.hdf5"):
         shutil.copy(data_dir / "elmo_fixture" / name, tmp_path)
         (tmp_path / name).chmod(0o644)

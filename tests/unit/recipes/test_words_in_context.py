@@ -6,18 +6,18 @@ import torch
 
 from triptych.data.occurrences import Occurrence, word_span
 from triptych.data.sense_sets import SenseSet
-from triptych.errors import DataError, UsageError
+from triptych.errors import DataError
 from triptych.models.heads import BertWithHeads, BertWithHeadsConfig
 from triptych.models.presets import bert_preset
 from triptych.predecessors.characters import CharacterConfig
 from triptych.predecessors.elmo import Elmo, ElmoConfig
+from triptych.predecessors.vectors import WordVectors
 from triptych.recipes.encoder import Encoder
 from triptych.recipes.evaluate_senses import evaluate_senses
 from triptych.recipes.word_encoder import WordEncoder
 from triptych.recipes.words_in_context import (
     ElmoWords,
     EncoderWords,
-    StaticVectors,
     StaticWords,
     WordModel,
 )
@@ -33,17 +33,9 @@ def at(text: str, word: str = "bank", sense: str | None = None) -> Occurrence:
     return Occurrence(text, *span, f"here:{TEXTS.index(text) + 1 if text in TEXTS else 0}", sense)
 
 
-class Table:
+def table() -> WordVectors:
     """Static vectors of a few words."""
-
-    def __init__(self) -> None:
-        names = ["river", "bank", "steep", "lends", "money"]
-        self.words = dict(zip(names, np.eye(5), strict=True))
-
-    def vector(self, word: str) -> np.ndarray:
-        if word not in self.words:
-            raise UsageError(f"{word!r} is not in the vocabulary")
-        return self.words[word].astype(np.float32)
+    return WordVectors(["river", "bank", "steep", "lends", "money"], np.eye(5, dtype=np.float32))
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +58,7 @@ def elmo() -> WordEncoder:
 
 @pytest.fixture(params=["static", "elmo", "bert"])
 def model(request: pytest.FixtureRequest, encoder: Encoder, elmo: WordEncoder) -> WordModel:
-    return {"static": StaticWords(Table()), "elmo": ElmoWords(elmo), "bert": EncoderWords(encoder)}[
+    return {"static": StaticWords(table()), "elmo": ElmoWords(elmo), "bert": EncoderWords(encoder)}[
         request.param
     ]
 
@@ -101,16 +93,40 @@ def test_elmos_layers_are_those_of_its_word_vectors(elmo: WordEncoder) -> None:
 
 
 def test_static_vectors_and_the_mean_of_what_stands_around() -> None:
-    table = Table()
-    assert isinstance(table, StaticVectors)
-    own, context = StaticWords(table).vectors([at(text) for text in TEXTS])
-    assert (own == table.vector("bank")).all()
-    np.testing.assert_allclose(context[0], (table.vector("river") + table.vector("steep")) / 2)
-    np.testing.assert_allclose(context[2], table.vector("bank"))  # nothing is around it
-    capital = StaticWords(table).vectors([at("The BANK")])
-    assert (capital[0, 0] == table.vector("bank")).all()
-    with pytest.raises(UsageError, match="'frog' is not in the vocabulary"):
-        StaticWords(table).vectors([at("a frog", "frog")])
+    static = table()
+    own, context = StaticWords(static).vectors([at(text) for text in TEXTS])
+    assert (own == static.vector("bank")).all()
+    np.testing.assert_allclose(context[0], (static.vector("river") + static.vector("steep")) / 2)
+    np.testing.assert_allclose(context[2], static.vector("bank"))  # nothing is around it
+    capital = StaticWords(static).vectors([at("The BANK")])
+    assert (capital[0, 0] == static.vector("bank")).all()
+    with pytest.raises(DataError, match="here:0: 'frog' is not among the 5 words"):
+        StaticWords(static).vectors([at("a frog", "frog")])
+
+
+def test_static_words_are_those_of_the_rule() -> None:
+    """A contraction keeps its vector, and so does an occurrence with the other apostrophe."""
+    static = WordVectors(["don't", "bank", "café", "Bank"], np.eye(4, dtype=np.float32))
+    don_t, bank, cafe, capital = np.eye(4, dtype=np.float32)
+    model = StaticWords(static)
+    for text in ("banks don't bank", "Don’t bank", "the bank’s don't"):
+        (own,), (context,) = model.vectors([at(text)])
+        np.testing.assert_array_equal(own, bank)
+        np.testing.assert_array_equal(context, don_t)
+    use = [at("I don’t bank at the cafe\u0301 ", "don’t")]
+    (own,), (context,) = model.vectors(use)
+    np.testing.assert_array_equal(own, don_t)
+    np.testing.assert_allclose(context, (bank + cafe) / 2)
+    (own,), _ = model.vectors([at("the Bank", "Bank")])
+    np.testing.assert_array_equal(own, capital)  # vectors of both cases keep them
+
+
+def test_unknown_words_around_cost_no_search_for_spellings(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(self: WordVectors, word: str) -> list[str]:
+        raise AssertionError(f"spellings of {word!r} were looked for")
+
+    monkeypatch.setattr(WordVectors, "spellings", never)
+    assert StaticWords(table()).vectors([at(text) for text in TEXTS]).shape == (2, 4, 5)
 
 
 @pytest.mark.parametrize("place", ["begin", "middle", "end"])
@@ -126,8 +142,8 @@ def test_of_a_long_sentence_the_stretch_around_the_word_is_read(
     )
     expected = encoder.word_vectors([" ".join(shorter)], "bank", layer=4)
     pieces = len(encoder.tokenizer.encode(["river"])[0])
-    if pieces == 1:
-        np.testing.assert_allclose(vectors[4], expected, atol=1e-5)
+    assert pieces == 1
+    np.testing.assert_allclose(vectors[4], expected, atol=1e-5)
 
 
 def test_no_word_there_is_said_with_its_place(encoder: Encoder, elmo: WordEncoder) -> None:
@@ -145,7 +161,7 @@ def test_senses_by_layer() -> None:
         return tuple(at(texts[sense], sense=sense) for sense in senses)
 
     sets = [SenseSet("bank", uses(*"mmrr"), uses(*"mrmrr")), SenseSet("b", uses(*"mr"), uses("m"))]
-    report = evaluate_senses(StaticWords(Table()), sets, quiet=True)
+    report = evaluate_senses(StaticWords(table()), sets, quiet=True)
     found = report.to_json()
     assert found["layer"] == "context"
     assert [layer["layer"] for layer in found["layers"]] == ["word", "context"]
@@ -155,4 +171,4 @@ def test_senses_by_layer() -> None:
     assert (found["n"], found["n_words"], found["by_word"]["bank"]["n_train"]) == (6, 2, 4)
     assert "chosen on the labelled sentences" in str(report)
     with pytest.raises(DataError, match="no word whose senses"):
-        evaluate_senses(StaticWords(Table()), [], quiet=True)
+        evaluate_senses(StaticWords(table()), [], quiet=True)
