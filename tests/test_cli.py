@@ -89,7 +89,7 @@ OPTIONS = {
         "--weight-decay --clip-norm --optimizer --muon-learning-rate "
         "--max-updates --accumulate --precision --validate-every --checkpoint-every --select "
         "--patience --average --compile --activation-checkpointing --seed --tensorboard "
-        f"--shard {MACHINE}"
+        f"--shard --processes {MACHINE}"
     ),
     "train elmo": (
         "--out --config --fresh --quiet --json "
