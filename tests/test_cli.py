@@ -62,7 +62,7 @@ OPTIONS = {
         "--out --config --fresh --quiet --json "
         "--source --target --valid-source --valid-target --source-language --target-language "
         "--vocab-size --tokenizer --batch-tokens --max-tokens --bpe-dropout "
-        "--preset --dropout --from --label-smoothing --r-drop "
+        "--preset --dropout --d-ff --from --label-smoothing --r-drop "
         "--learning-rate --warmup --schedule --decay-share --beta-1 --beta-2 --eps "
         "--weight-decay --clip-norm --optimizer --muon-learning-rate "
         "--max-updates --accumulate --precision --validate-every "
