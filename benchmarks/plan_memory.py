@@ -26,9 +26,9 @@ from triptych.data.packed_batches import PackedBatch
 from triptych.files.sizes import human_bytes
 from triptych.models.gpt import Gpt, GptConfig
 from triptych.models.presets import gpt_preset
-from triptych.runtime.attention import use_fast_attention
 from triptych.runtime.costs import shape_of
 from triptych.runtime.memory import Memory, Pass, memory_of
+from triptych.runtime.training import use_fast_training
 from triptych.training.distributed import Processes
 from triptych.training.objectives import LanguageModelObjective
 from triptych.training.optimizer import make_optimizer, set_learning_rate
@@ -100,7 +100,7 @@ def private() -> int:
 
 def train(row: Row) -> None:
     """Some updates on random tokens."""
-    model = use_fast_attention(Gpt(row.config)).train()
+    model = use_fast_training(Gpt(row.config)).train()
     settings = OptimizerSettings(weight_decay=0.1, clip_norm=1.0)
     optimizer = make_optimizer(model, settings)
     stepper = Stepper(model, LanguageModelObjective(), Processes(), row.precision, 1.0)

@@ -89,7 +89,7 @@ OPTIONS = {
         "--weight-decay --clip-norm --optimizer --muon-learning-rate "
         "--max-updates --accumulate --precision --validate-every --checkpoint-every --select "
         "--patience --average --compile --activation-checkpointing --seed --tensorboard "
-        f"--shard {MACHINE}"
+        f"--shard --processes {MACHINE}"
     ),
     "train elmo": (
         "--out --config --fresh --quiet --json "
@@ -407,6 +407,7 @@ BAD = [
     ("plan gpt2 --tokens many", 2, "--tokens is 'many'; it should be a number"),
     ("plan gpt2 --tokens 1e9 --gpus -1", 2, "--gpus is -1; it must be at least 0"),
     ("plan gpt2 --tokens 1e9 --share 2", 2, "--share is 2.0; it must be at most 1"),
+    ("plan gpt2 --tokens 1e9 --device cpu", 2, "--gpus is 1, but there is no GPU to measure here"),
     ("plan bert-base --tokens 1e9 --seq-len 1000", 2, "the model's limit of 512"),
     (f"{TRAIN} --source -", 2, "give a file, not '-'"),
     (f"{OK} --seed -1", 2, "--seed is -1; it must be at least 0"),

@@ -6,6 +6,9 @@ import shutil
 import socket
 import subprocess
 import sys
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,8 +19,11 @@ from training_toy import toy_model, toy_trainer
 import triptych
 from triptych.cli.main import main
 from triptych.errors import MachineError, ModelFileError, UsageError
+from triptych.files import notices
 from triptych.files.tensors import load_tensors
+from triptych.training import state
 from triptych.training.distributed import Processes
+from triptych.training.holding import hold
 from triptych.training.optimizer import make_optimizer
 from triptych.training.run_folder import RunFolder
 from triptych.training.settings import OptimizerSettings
@@ -131,6 +137,56 @@ def test_a_missing_part_is_named(runs: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match=r"has 1 parts .* training-00002-of-00002"):
         read_state(tmp_path / "cut", optimizer)
     read_state(checkpoint, optimizer)
+
+
+def test_states_are_read_one_by_one(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them whole may be more than a process can hold."""
+    together, n_alive = [], []
+
+    def whole(parts: list[torch.Tensor]) -> torch.Tensor:
+        n_alive.append(sum(one() is not None for one in together))
+        made = torch.cat(parts)
+        together.append(weakref.ref(made))
+        return made
+
+    monkeypatch.setattr(state, "whole_of", whole)
+    monkeypatch.setattr(state, "is_shared", lambda tensor: isinstance(tensor, torch.nn.Parameter))
+    monkeypatch.setattr(state, "as_held", lambda whole, like: whole[:1].clone())
+    optimizer = make_optimizer(toy_model(0.0), OptimizerSettings())
+    read_state(RunFolder(runs / "whole").checkpoint(20), optimizer)
+    assert len(together) == 2 * len(list(toy_model(0.0).parameters()))
+    assert max(n_alive) <= 1
+
+
+def test_a_validation_gathers_the_model_once(tmp_path: Path) -> None:
+    trainer = toy_trainer(tmp_path, 2, validate_every=2)
+    holding, n_gathered = trainer.holding, 0
+
+    def whole() -> torch.nn.Module:
+        nonlocal n_gathered
+        n_gathered += 1
+        return holding.model
+
+    @contextmanager
+    def on_device() -> Iterator[torch.nn.Module]:
+        yield whole()
+
+    holding.whole, holding.on_device = whole, on_device  # type: ignore[method-assign]
+    trainer.run()
+    assert n_gathered == 1
+    assert RunFolder(tmp_path).best.is_dir()
+
+
+def test_one_process_says_that_it_shares_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(notices, "_said", set())
+    model = toy_model(0.0)
+    assert not hold(model, Processes(), False, "fp32").is_shared
+    assert caplog.text == ""
+    for _ in range(2):
+        assert not hold(model, Processes(), True, "fp32").is_shared
+    assert caplog.text.count("--shard has nothing to do for one process") == 1
 
 
 def test_each_process_needs_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,6 @@ def run(options: Options) -> int:
     from triptych.recipes.plan_report import plan_json, plan_text
 
     settings, device = options.settings, options.machine.choose()
-    found = plan(settings, lambda: measured_speed(device, settings.precision))
+    found = plan(settings, lambda: measured_speed(settings, device))
     print(plan_json(found) if options.json else plan_text(found))
     return 0

@@ -61,7 +61,7 @@ def write_folder(
 
 
 def write_file(path: Path | str, content: bytes | str) -> None:
-    """Put one file in its place, whole or not at all.
+    """Put one file in its place, whole or not at all; what a killed writer of it left is deleted.
 
     Raises DiskFullError or MachineError; then what was there is still there.
     """
@@ -84,23 +84,24 @@ def write_stream(
 def fill_file(path: Path | str, fill: Callable[[Path], None], *, needs: int) -> None:
     """As `write_stream`, for a writer that wants a path: `fill(new_path)`.
 
-    `needs`, in bytes, is checked against the free space before anything is written; what a
-    killed writer of this file left is deleted.
+    `needs`, in bytes, is checked against the free space before anything is written.
     """
     path = Path(os.path.abspath(path))
-    with told_plainly(path, needs):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for left in _beside(path, "new"):
-            if not _alive(left):
-                left.unlink(missing_ok=True)
+
+    def write(new: Path) -> None:
         _check_room(path, needs)
-    _replace_file(path, fill, needs)
+        fill(new)
+
+    _replace_file(path, write, needs)
 
 
 def _replace_file(path: Path, fill: Callable[[Path], None], needs: int | None) -> None:
     path = Path(os.path.abspath(path))
     with told_plainly(path, needs):
         path.parent.mkdir(parents=True, exist_ok=True)
+        for left in _beside(path, "new"):
+            if not _alive(left):
+                left.unlink(missing_ok=True)
         new = path.with_name(f".{path.name}.new-{os.getpid()}-{secrets.token_hex(4)}")
         try:
             fill(new)

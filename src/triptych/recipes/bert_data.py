@@ -1,6 +1,5 @@
 """From files of documents to a tokenizer and batches, once for each run folder."""
 
-import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -17,10 +16,9 @@ from triptych.data.pretraining_batches import FixedRows, PretrainingBatch, Pretr
 from triptych.data.shards import corpus_fingerprint
 from triptych.data.text import read_lines
 from triptych.errors import UsageError
-from triptych.files.atomic import write_file
 from triptych.files.notices import notice
 from triptych.recipes.bert_run import BertData, BertRun
-from triptych.recipes.run_start import check_same_vocabulary, entries
+from triptych.recipes.run_start import add_report, check_same_vocabulary, entries
 from triptych.tokenizers.wordpiece import WordPiece
 
 VALID_SEED = 0
@@ -52,12 +50,13 @@ class BertCorpus:
         What is already there from an earlier start of the same run is kept.
         """
         tokenizer = self._tokenizer(start_from)
-        reports = {
-            "text": self._build(self.data.text, "data", tokenizer),
-            "valid_text": self._build(self.data.valid_text, "valid", tokenizer),
-        }
-        if any(reports.values()):
-            write_file(self.folder / "corpus.json", json.dumps(reports, indent=1))
+        for key, inputs, name in (
+            ("text", self.data.text, "data"),
+            ("valid_text", self.data.valid_text, "valid"),
+        ):
+            report = self._build(inputs, name, tokenizer)
+            if report is not None:
+                add_report(self.folder, key, report)
 
     def tokenizer(self) -> WordPiece:
         """The tokenizer that `prepare` has put there."""

@@ -1,6 +1,5 @@
 """From files of text to words, sentences and batches, once for each run folder."""
 
-import json
 from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
@@ -11,9 +10,9 @@ from triptych.data.text_stream import TextReport, list_files, read_texts
 from triptych.data.token_shards import TokenShards
 from triptych.data.word_batches import WordBatch, WordBatches, sentence_parts
 from triptych.errors import UsageError
-from triptych.files.atomic import write_file
 from triptych.files.notices import notice
 from triptych.recipes.elmo_run import ElmoData, ElmoRun
+from triptych.recipes.run_start import add_report
 from triptych.tokenizers.words import WORDS_FILE, Words
 
 VOCABULARY = "vocabulary"
@@ -51,12 +50,13 @@ class ElmoCorpus:
             both = chain(self._texts(self.data.text), self._texts(self.data.valid_text))
             vocabulary.extended(both).save(tokenizer)
         words = Words.load(tokenizer)
-        reports = {
-            "text": self._build(self.data.text, "data", words),
-            "valid_text": self._build(self.data.valid_text, "valid", words),
-        }
-        if any(reports.values()):
-            write_file(self.folder / "corpus.json", json.dumps(reports, indent=1))
+        for key, inputs, name in (
+            ("text", self.data.text, "data"),
+            ("valid_text", self.data.valid_text, "valid"),
+        ):
+            report = self._build(inputs, name, words)
+            if report is not None:
+                add_report(self.folder, key, report)
 
     def vocabulary(self) -> Words:
         """The words that are predicted."""

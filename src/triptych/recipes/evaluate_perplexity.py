@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from triptych import __version__
 from triptych.data.text_parts import whole_texts
 from triptych.data.text_stream import Division, read_texts
-from triptych.data.tokenizing import TextTokenizer, tokenize
+from triptych.data.tokenizing import tokenize
 from triptych.decoding.windows import Window, sliding_windows
 from triptych.errors import DataError, UsageError
 from triptych.evaluation.detokenizers import DETOKENIZERS, WORD_LEVEL, Name
@@ -154,7 +154,7 @@ def _as_ids(
 ) -> list[Tensor]:
     """Each text as ids behind the end-of-text token. Raises DataError, with the files, for a text
     that the tokenizer refuses."""
-    tokenizer = cast(TextTokenizer, generator.tokenizer)
+    tokenizer = generator.tokenizer
     end = [torch.tensor([tokenizer.eos_id], dtype=torch.int32)]
     documents: list[Tensor] = []
     waiting: list[Tensor] = list(end)

@@ -24,7 +24,6 @@ from triptych.recipes.generate_options import (
 from triptych.recipes.generator_parts import (
     GeneratorModule,
     Ids,
-    TextTokenizer,
     best_completion,
     bounds_of,
     check_prompt,
@@ -38,6 +37,7 @@ from triptych.recipes.generator_parts import (
 from triptych.recipes.score_texts import Reader, score_ids
 from triptych.recipes.translator import evaluating
 from triptych.runtime.packed import Precision
+from triptych.tokenizers.base import GeneratorTokenizer
 
 BATCH_TOKENS = {"cpu": 4096, "cuda": 32_768}
 """Tokens of a batch, prompts and what may follow them: speed and memory only."""
@@ -56,7 +56,7 @@ class Generator:
     def __init__(
         self,
         module: GeneratorModule,
-        tokenizer: TextTokenizer,
+        tokenizer: GeneratorTokenizer,
         options: GenerateOptions | None = None,
         *,
         device: torch.device | str | None = None,
@@ -85,7 +85,7 @@ class Generator:
         module, tokenizer = cast(GeneratorModule, folder.model), folder.tokenizer
         options = generation_options(folder.generation, "generation_config.json")
         return cls(
-            module, cast(TextTokenizer, tokenizer), options, device=device, precision=precision
+            module, cast(GeneratorTokenizer, tokenizer), options, device=device, precision=precision
         )
 
     @property

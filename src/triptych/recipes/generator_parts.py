@@ -12,6 +12,7 @@ from triptych.errors import DataError
 from triptych.files.notices import notice
 from triptych.recipes.completion import Completion
 from triptych.recipes.generate_options import GenerateOptions
+from triptych.tokenizers.base import GeneratorTokenizer
 
 Ids = Sequence[int]
 
@@ -47,31 +48,8 @@ class GeneratorModule(Decoder, Protocol):
     def parameters(self) -> Iterable[nn.Parameter]: ...
 
 
-class TextTokenizer(Protocol):
-    """What is asked of a tokenizer: tokens are runs of bytes, and no text has an unknown one."""
-
-    @property
-    def vocab_size(self) -> int: ...
-    @property
-    def eos_id(self) -> int: ...
-    @property
-    def token_bytes(self) -> list[bytes]:
-        """What each entry stands for [V]."""
-        ...
-
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text; nothing is added."""
-        ...
-
-    def decode_bytes(self, token_ids: Ids) -> bytes:
-        """The bytes of each token, one after the other; special tokens have none."""
-        ...
-
-    def tokens(self, token_ids: Ids) -> list[str]: ...
-
-
 def encode_at(
-    tokenizer: TextTokenizer, texts: Sequence[str], place: Callable[[int], str]
+    tokenizer: GeneratorTokenizer, texts: Sequence[str], place: Callable[[int], str]
 ) -> list[list[int]]:
     """Token ids of each text. Raises DataError, with its place, for one that has none: a
     vocabulary of characters may lack one."""
@@ -87,7 +65,7 @@ def encode_at(
 
 
 def bounds_of(
-    module: GeneratorModule, tokenizer: TextTokenizer, options: GenerateOptions
+    module: GeneratorModule, tokenizer: GeneratorTokenizer, options: GenerateOptions
 ) -> Bounds:
     """What ids and lengths there may be."""
     return Bounds(

@@ -1,6 +1,5 @@
 """From files of text to a tokenizer and batches, once for each run folder."""
 
-import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -11,11 +10,10 @@ from triptych.data.shards import corpus_fingerprint
 from triptych.data.text_stream import list_files, read_texts
 from triptych.data.token_shards import TokenShards
 from triptych.errors import UsageError
-from triptych.files.atomic import write_file
 from triptych.files.notices import notice
 from triptych.models.gpt import GptConfig
 from triptych.recipes.gpt_run import GptData, GptRun
-from triptych.recipes.run_start import check_same_vocabulary, entries
+from triptych.recipes.run_start import add_report, check_same_vocabulary, entries
 from triptych.tokenizers.base import GeneratorTokenizer
 from triptych.tokenizers.byte_bpe import ByteBpe
 from triptych.tokenizers.characters import Characters
@@ -25,8 +23,9 @@ from triptych.tokenizers.loading import load_generator_tokenizer
 class GptCorpus:
     """What a run folder holds of its data: `tokenizer/`, `data/`, `valid/` and `corpus.json`."""
 
-    def __init__(self, data: GptData, folder: Path) -> None:
-        self.data, self.folder = data, folder
+    def __init__(self, data: GptData, folder: Path, n_processes: int = 1) -> None:
+        """`n_processes` tokenise; what they write does not depend on how many they are."""
+        self.data, self.folder, self.n_processes = data, folder, n_processes
 
     def check(self, start_from: Path | None = None) -> None:
         """Raise what would stop a run at once: UsageError for standard input, or for a tokenizer
@@ -46,12 +45,13 @@ class GptCorpus:
         What is already there from an earlier start of the same run is kept.
         """
         tokenizer = self._tokenizer(start_from)
-        reports = {
-            "text": self._build(self.data.text, "data", tokenizer),
-            "valid_text": self._build(self.data.valid_text, "valid", tokenizer),
-        }
-        if any(reports.values()):
-            write_file(self.folder / "corpus.json", json.dumps(reports, indent=1))
+        for key, inputs, name in (
+            ("text", self.data.text, "data"),
+            ("valid_text", self.data.valid_text, "valid"),
+        ):
+            report = self._build(inputs, name, tokenizer)
+            if report is not None:
+                add_report(self.folder, key, report)
 
     def tokenizer(self) -> ByteBpe | Characters:
         """The tokenizer that `prepare` has put there."""
@@ -88,7 +88,10 @@ class GptCorpus:
         rules = {"documents": self.data.documents, "text_field": self.data.text_field}
         files = list_files(inputs)
         fingerprint = corpus_fingerprint(files, self.folder / "tokenizer", rules)
-        TokenShards.build(parts, tokenizer, self.folder / name, fingerprint, report=report)
+        TokenShards.build(
+            parts, tokenizer, self.folder / name, fingerprint,
+            report=report, n_processes=self.n_processes,
+        )  # fmt: skip
         if not report.n_documents:
             return None
         n_left_out = sum(report.left_out.counts.values())

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from triptych.errors import ConfigError
+from triptych.errors import ConfigError, UsageError
 from triptych.models.bert import BertConfig
 from triptych.models.encoder_decoder import EncoderDecoderConfig
 from triptych.models.presets import (
@@ -32,6 +32,8 @@ VOCABULARIES = {"translation": 37_000, "bert": 30_522, "gpt": 50_257}
 """Entries in the papers: Vaswani et al. 2017, Devlin et al. 2018, Radford et al. 2019."""
 SENTENCE = 32
 """Tokens of a side of a translation's pair, where no length is given."""
+SHARE, SHARE_WITH_CHECKPOINTING = 0.4, 0.3
+"""Of peak, where none is given: a block that is computed again takes 4/3 of the time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,7 @@ class Plan:
     memory: Mapping[str, Memory]
     """Of each GPU: `plain` for one, `ddp` and `fsdp2` for several."""
     flops: float
+    """Of the model; what checkpointing computes again is in the share."""
     flops_per_second: float
 
     @property
@@ -53,10 +56,16 @@ class Plan:
         return self.shape.n_parameters
 
     @property
+    def share(self) -> float:
+        """Of the stated speed, as training's progress line tells it."""
+        s = self.settings
+        usual = SHARE_WITH_CHECKPOINTING if s.activation_checkpointing else SHARE
+        return usual if s.share is None else s.share
+
+    @property
     def seconds(self) -> float:
         """FLOPs / (GPUs · FLOP/s · share)."""
-        s = self.settings
-        return self.flops / (max(1, s.gpus) * self.flops_per_second * s.share)
+        return self.flops / (max(1, self.settings.gpus) * self.flops_per_second * self.share)
 
     @property
     def model_bytes(self) -> int:
@@ -95,7 +104,7 @@ def plan(settings: PlanSettings, measure: Callable[[], float]) -> Plan:
     if settings.gpus > 1:
         memory["ddp"] = memory_of(shape, how, settings.gpus)
         memory["fsdp2"] = sharded_memory_of(shape, how, settings.gpus)
-    flops = row_flops(shape, how.checkpointing) * settings.tokens / length
+    flops = row_flops(shape) * settings.tokens / length
     speed = settings.flops_per_second or measure()
     return Plan(
         settings=settings, family=family, config=config, shape=shape, seq_len=length,
@@ -103,9 +112,16 @@ def plan(settings: PlanSettings, measure: Callable[[], float]) -> Plan:
     )  # fmt: skip
 
 
-def measured_speed(device: str, precision: str) -> float:
-    """FLOP/s of a square matrix product here, now: of one GPU, or of this CPU."""
-    return measure_peak_flops(torch.device(device), precision)
+def measured_speed(settings: PlanSettings, device: str) -> float:
+    """FLOP/s of a square matrix product here, now: of the GPU `device`, or, for a plan without
+    GPUs, of this CPU. Raises UsageError where a plan for GPUs finds none to measure."""
+    place = torch.device(device if settings.gpus else "cpu")
+    if settings.gpus and place.type == "cpu":
+        raise UsageError(
+            f"--gpus is {settings.gpus}, but there is no GPU to measure here; state the speed of "
+            "one with --flops-per-second, or give --gpus 0 to plan for this CPU"
+        )
+    return measure_peak_flops(place, settings.precision)
 
 
 def _config(settings: PlanSettings) -> tuple[str, Config]:

@@ -16,7 +16,6 @@ MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 def formulas_of(found: Plan) -> dict[str, str]:
     """How each figure is reckoned; the letters are those of `letters_of`."""
-    plain = not found.settings.activation_checkpointing
     return {
         "parameters": {
             "gpt": f"V·E + S·E + L·({BLOCK}) + 2E",
@@ -35,8 +34,7 @@ def formulas_of(found: Plan) -> dict[str, str]:
             "gpt": "6 · tokens · (L·(4E² + 2EF) + E·V + L·E·T)",
             "bert": "6 · tokens · (L·(4E² + 2EF) + 0.15·(E² + E·V) + 2·L·E·T)",
             "translation": "6 · tokens · (L·(4E² + 2EF) + L·(8E² + 2EF) + E·V + 5·L·E·T)",
-        }[found.family]
-        + ("" if plain else "; blocks' part times 4/3, as they are computed again"),
+        }[found.family],
         "seconds": "FLOPs / (GPUs · FLOP/s of one · share)",
         "model": "4 · P",
         "checkpoint": "12 · P (weights and both means)",
@@ -68,7 +66,7 @@ def plan_json(found: Plan) -> str:
             },
             "flops": found.flops,
             "flops_per_second": found.flops_per_second,
-            "share": s.share,
+            "share": found.share,
             "seconds": found.seconds,
             "model_bytes": found.model_bytes,
             "checkpoint_bytes": found.checkpoint_bytes,
@@ -84,7 +82,7 @@ def plan_text(found: Plan) -> str:
     stated = "stated" if s.flops_per_second else "measured here, now"
     where = f"each of {s.gpus} GPUs" if s.gpus > 1 else "one GPU" if s.gpus else "the CPU"
     rows = f"{s.batch_size} rows of {found.seq_len:,} tokens at once, {s.precision}"
-    speed = f"{found.flops_per_second:.3g} FLOP/s ({stated}) · {s.share:.0%}"
+    speed = f"{found.flops_per_second:.3g} FLOP/s ({stated}) · {found.share:.0%}"
     model, saved = human_bytes(found.model_bytes), human_bytes(found.checkpoint_bytes)
     lines = [
         f"{s.preset} ({found.family}): P = {found.parameters:,} parameters",

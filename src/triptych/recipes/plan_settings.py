@@ -33,5 +33,6 @@ class PlanSettings:
     """Keep each block's input alone and compute the block again on the way back."""
     flops_per_second: Annotated[float | None, Range(1)] = None
     """Of one GPU at its best, as 989e12; what this machine reaches now if not given."""
-    share: Annotated[float, Range(0.001, 1)] = 0.4
-    """How much of that training will reach."""
+    share: Annotated[float | None, Range(0.001, 1)] = None
+    """How much of that training will reach, as its progress line tells; 0.4 if not given, and 0.3
+    with activation checkpointing, whose second pass of the blocks is not counted as work."""

@@ -1,8 +1,9 @@
 """How every training run begins: one process at a time, and only as the run that is there."""
 
+import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -70,6 +71,14 @@ def check_same_run(run: "DataclassInstance", out: Path) -> None:
         for prepared in PREPARED:
             shutil.rmtree(out / prepared, ignore_errors=True)
     write_file(path, to_toml(run))
+
+
+def add_report(out: Path, name: str, report: Mapping[str, object]) -> None:
+    """Put what was read of one kind of text into the run's `corpus.json`, beside the others: at
+    once, as a start that is stopped before the next one does not read this one again."""
+    path = out / "corpus.json"
+    reports = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    write_file(path, json.dumps({**reports, name: report}, indent=1))
 
 
 class Vocabulary(Protocol):

@@ -40,10 +40,12 @@ def train_gpt(
     fresh: bool = False,
     quiet: bool = False,
     share: bool = False,
+    n_processes: int = 1,
 ) -> Outcome:
     """Train in the folder `out`, or go on with the run that is there.
 
     `share`: the processes that `torchrun` started divide the model among themselves.
+    `n_processes` tokenise the text before that.
 
     Raises ConfigError if the run there has another configuration; `fresh` moves it aside.
     UsageError for `share` with compiling or with Muon, which needs whole matrices.
@@ -54,7 +56,7 @@ def train_gpt(
     ):
         if given and share:
             raise UsageError(f"{name} and --shard do not go together yet; leave one of them out")
-    corpus = GptCorpus(run.data, out)
+    corpus = GptCorpus(run.data, out, n_processes)
 
     def prepare() -> None:
         corpus.check(_start_folder(run))

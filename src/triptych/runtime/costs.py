@@ -148,12 +148,12 @@ def _encoder_decoder(c: EncoderDecoderConfig, n_positions: int) -> Shape:
     )  # fmt: skip
 
 
-def row_flops(shape: Shape, checkpointing: bool = False) -> float:
+def row_flops(shape: Shape) -> float:
     """Forward and backward of one row without padding: 6 · weights · positions, and attention.
 
     A weight of a product costs 2 operations a position forward and 4 backward. The products of
     queries and keys, weights and values cost 12 · E · T · S a layer, half of that under the causal
-    mask. With checkpointing the blocks' forward is computed twice: a third more.
+    mask. What checkpointing computes again is not counted, as in training's share of peak.
     """
     square, blocks = shape.width**2, 0.0
     for stack in shape.stacks:
@@ -162,4 +162,4 @@ def row_flops(shape: Shape, checkpointing: bool = False) -> float:
         pairs = sum(each.pairs for each in stack.attentions)
         blocks += stack.n_layers * (6 * weights + 12 * shape.width * pairs)
     head = shape.n_predicted * (shape.head_weights + shape.width * shape.vocab_size)
-    return (4 / 3 if checkpointing else 1.0) * blocks + 6 * head
+    return blocks + 6 * head

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from triptych.core.attention import MultiHeadAttention
 from triptych.core.feed_forward import FeedForward
+from triptych.files.notices import notice
 from triptych.training.distributed import Processes
 
 GATHERED_TOGETHER = (MultiHeadAttention, FeedForward)
@@ -125,9 +126,15 @@ class SharedModel:
 
 
 def hold(model: nn.Module, processes: Processes, share: bool, precision: str) -> Holding:
-    """Shared where it is asked for and there is another process to share with."""
+    """Shared where it is asked for and there is another process to share with; where there is
+    none, that is said."""
     if share and processes.world_size > 1:
         return SharedModel(model, processes, precision)
+    if share:
+        notice(
+            "--shard has nothing to do for one process, which holds the whole model; start several "
+            "with torchrun --nproc-per-node N --no-python triptych …"
+        )
     return WholeModel(model.to(processes.device), processes)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from triptych.errors import ModelFileError
 from triptych.files.atomic import told_plainly
-from triptych.files.tensors import load_tensors, open_tensors, save_tensors
+from triptych.files.tensors import open_tensors, save_tensors
 from triptych.training.distributed import Processes
 from triptych.training.holding import as_held, is_shared, own_part, whole_of
 
@@ -81,12 +81,14 @@ def _slots(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
             yield f"optimizer.{index}.{slot}", value
 
 
-def _read_tensors(folder: Path) -> dict[str, Tensor]:
-    """Of both kinds of files; what lay in parts is put together. Raises ModelFileError."""
-    tensors = load_tensors(folder / TENSOR_FILE)
+def _read_tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
+    """Of both kinds of files, one after another: all together may be more than a process can hold.
+    What lay in parts is put together. Raises ModelFileError."""
+    with open_tensors(folder / TENSOR_FILE) as file:
+        yield from ((name, value.clone()) for name, value in file.items())
     paths = sorted(folder.glob(PART_FILE.replace("{:05d}", "*")))
     if not paths:
-        return tensors
+        return
     complete = [folder / PART_FILE.format(i + 1, len(paths)) for i in range(len(paths))]
     if paths != complete:
         raise ModelFileError(
@@ -95,7 +97,8 @@ def _read_tensors(folder: Path) -> dict[str, Tensor]:
         )
     with ExitStack() as stack:
         files = [stack.enter_context(open_tensors(path)) for path in paths]
-        return tensors | {name: whole_of([file[name] for file in files]) for name in files[0]}
+        for name in files[0]:
+            yield name, whole_of([file[name] for file in files])
 
 
 def read_state(
@@ -113,30 +116,24 @@ def read_state(
             f"{folder / STATE_FILE} cannot be read ({error}); delete this checkpoint to go on "
             "from the one before"
         ) from error
-    tensors = _read_tensors(folder)
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     random_states: dict[str, Tensor] = {}
     slots: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
+    for name, value in _read_tensors(folder):
         kind, rest = name.split(".", 1)
         if kind == "random":
             random_states[rest] = value
-        else:
-            index, slot = rest.split(".")
-            slots.setdefault(int(index), {})[slot] = value
-    state = optimizer.state_dict()
-    n_parameters = sum(len(group["params"]) for group in state["param_groups"])
-    if slots and set(slots) != set(range(n_parameters)):
+            continue
+        index, slot = rest.split(".")
+        like = parameters[int(index)] if int(index) < len(parameters) else value
+        shared = is_shared(like) and value.shape == like.shape
+        slots.setdefault(int(index), {})[slot] = as_held(value, like) if shared else value
+    if slots and set(slots) != set(range(len(parameters))):
         raise ModelFileError(
-            f"{folder / TENSOR_FILE} holds {len(slots)} optimizer states for {n_parameters} "
+            f"{folder / TENSOR_FILE} holds {len(slots)} optimizer states for {len(parameters)} "
             "parameters; it belongs to another model"
         )
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    for number, values in slots.items():
-        like = parameters[number]
-        for slot, value in values.items():
-            if value.shape == like.shape and is_shared(like):
-                values[slot] = as_held(value, like)
-    optimizer.load_state_dict({**state, "state": slots})
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
     return counters, random_states, numbers["source"]
 
 

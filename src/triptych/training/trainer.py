@@ -100,13 +100,13 @@ class Trainer:
             while self.counters.update < total and not self._out_of_patience():
                 self._update(line, peak)
                 if self._stop_agreed(stop):
-                    self._save_checkpoint()
+                    self._save_checkpoint(self.holding.whole())
                     # Another process may have been asked, and this one not yet.
                     return self._outcome(stop.signal.name if stop.signal else "SIGTERM")
                 if self._validation_is_due():
                     self._validate(line)
                 elif self._is_due(self.settings.checkpoint_every):
-                    self._save_checkpoint()
+                    self._save_checkpoint(self.holding.whole())
         return self._outcome("patience" if self._out_of_patience() else "max_updates")
 
     # -- one update --------------------------------------------------------------------------
@@ -182,17 +182,17 @@ class Trainer:
         """
         c = self.counters
         better = torch.zeros(2, dtype=torch.float64)
-        self._save_checkpoint()
-        with self.holding.on_device() as model:
+        with self.holding.on_device() as model:  # gathered once, where processes share it
+            self._save_checkpoint(model)
             if self.processes.is_first:
                 line.show(c.update, "validating")
                 better = self._measure(model, line)
-        value, is_better = self.processes.first(better).tolist()
-        c.without_better = 0 if is_better else c.without_better + 1
-        if is_better:
-            c.best, c.best_update = value, c.update
-        c.validated = c.update
-        self._save_checkpoint()
+            value, is_better = self.processes.first(better).tolist()
+            c.without_better = 0 if is_better else c.without_better + 1
+            if is_better:
+                c.best, c.best_update = value, c.update
+            c.validated = c.update
+            self._save_checkpoint(model)
         if self.processes.is_first:
             self.run_folder.keep_only(self._validated_folders())
 
@@ -257,9 +257,8 @@ class Trainer:
         folders = [self.run_folder.checkpoint(u) for u in updates if u % every == 0 or u == last]
         return folders[-self.settings.average :]
 
-    def _save_checkpoint(self) -> None:
+    def _save_checkpoint(self, model: nn.Module) -> None:
         random_states = gather_random_states(self.processes)
-        model = self.holding.whole()
         if self.holding.is_shared:
             write_part(self.run_folder.parts, self.optimizer, self.processes)
             self.processes.wait()

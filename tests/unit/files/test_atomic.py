@@ -19,6 +19,7 @@ from triptych.files.atomic import (
     fill_file,
     write_file,
     write_folder,
+    write_stream,
 )
 from triptych.files.manifest import MANIFEST, read_manifest, verify_folder
 
@@ -264,7 +265,16 @@ def test_a_large_file_is_filled_whole_or_not_at_all(tmp_path):
     assert os.listdir(tmp_path / "a") == ["f"]
 
 
-def test_what_a_killed_writer_of_a_large_file_left_is_deleted(tmp_path):
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: write_file(path, "x"),
+        lambda path: write_stream(path, lambda file: file.write(b"x")),
+        lambda path: fill_file(path, lambda new: new.touch(), needs=0),
+    ],
+    ids=["write_file", "write_stream", "fill_file"],
+)
+def test_what_a_killed_writer_of_a_file_left_is_deleted(tmp_path, write):
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
     dead = tmp_path / f".f.new-{child.pid}-0123abcd"
@@ -272,7 +282,7 @@ def test_what_a_killed_writer_of_a_large_file_left_is_deleted(tmp_path):
     other = tmp_path / f".g.new-{child.pid}-0123abcd"
     for path in (dead, living, other):
         path.write_text("half")
-    fill_file(tmp_path / "f", lambda new: new.touch(), needs=0)
+    write(tmp_path / "f")
     assert sorted(os.listdir(tmp_path)) == sorted(["f", living.name, other.name])
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from triptych.errors import ConfigError
+from triptych.errors import ConfigError, UsageError
 from triptych.models.gpt import Gpt
 from triptych.models.presets import gpt_preset
-from triptych.recipes.plan import FAMILIES, Plan, plan
+from triptych.recipes.plan import FAMILIES, Plan, measured_speed, plan
 from triptych.recipes.plan_report import plan_json, plan_text
 from triptych.recipes.plan_settings import PlanSettings
 from triptych.runtime.memory import SENT_BYTES
@@ -50,6 +50,30 @@ def test_time_is_operations_over_speed() -> None:
     per_token = 6 * (124_439_808 - 1024 * 768 - 121_344) + 6 * 12 * 768 * 1024
     assert found.flops == pytest.approx(1e9 * per_token, rel=1e-6)
     assert planned("gpt2", gpus=0).seconds == planned("gpt2", gpus=1).seconds
+
+
+def test_what_is_computed_again_counts_once() -> None:
+    """Training's share of peak does not count it as work, so neither does the time by a share."""
+    again: dict[str, object] = {"activation_checkpointing": True}
+    assert planned("gpt2", **again).flops == planned("gpt2").flops
+    assert planned("gpt2", share=0.25, **again).seconds == planned("gpt2", share=0.25).seconds
+    longer = planned("gpt2", **again).seconds / planned("gpt2").seconds  # where no share is given
+    assert longer == pytest.approx(4 / 3)
+    assert json.loads(plan_json(planned("gpt2", **again)))["share"] == 0.3
+
+
+def test_what_is_measured_is_what_is_planned_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU's speed of a GPU, the CPU's of this CPU, whatever else the machine has."""
+    monkeypatch.setattr(
+        "triptych.recipes.plan.measure_peak_flops",
+        lambda device, precision: {"cpu": 1e11, "cuda": 1e15}[device.type],
+    )
+    for_cpu = PlanSettings(preset="gpt2", tokens=1e9, gpus=0)
+    for_gpus = PlanSettings(preset="gpt2", tokens=1e9, gpus=8)
+    assert measured_speed(for_cpu, "cuda") == measured_speed(for_cpu, "cpu") == 1e11
+    assert measured_speed(for_gpus, "cuda") == 1e15
+    with pytest.raises(UsageError, match=r"--gpus is 8, but .* with --flops-per-second"):
+        measured_speed(for_gpus, "cpu")
 
 
 def test_rows_may_be_longer_where_training_allows_it() -> None:

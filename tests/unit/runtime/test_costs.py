@@ -1,13 +1,16 @@
 """Formulas of parameters and operations, against what torch counts."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from triptych.data.batching import IGNORE, PairBatch
 from triptych.data.packed_batches import PackedBatch
+from triptych.data.pretraining_batches import PretrainingBatch
 from triptych.models.encoder_decoder import EncoderDecoder
 from triptych.models.gpt import Gpt
 from triptych.models.heads import BertWithHeads, BertWithHeadsConfig
@@ -19,8 +22,9 @@ from triptych.models.presets import (
     gpt_preset,
     translation_preset,
 )
-from triptych.recipes.train_bert import HEADS
+from triptych.recipes.train_bert import HEADS, pretraining_flops
 from triptych.recipes.train_gpt import language_model_flops
+from triptych.recipes.train_translation import training_flops
 from triptych.runtime.costs import Config, row_flops, shape_of
 
 V, B, T = 96, 3, 24
@@ -84,16 +88,20 @@ def test_operations_are_those_that_torch_counts(family: str) -> None:
     assert B * row_flops(shape) == counted
 
 
-def test_operations_are_those_of_the_progress_line() -> None:
-    config = gpt_preset("nano", V)
+@pytest.mark.parametrize("family", ["gpt", "bert", "translation"])
+def test_operations_are_those_of_the_progress_line(family: str) -> None:
+    """Of full rows; a translation's source and target are equally long."""
+    config = preset(family, "nano")
     with torch.device("meta"):
-        model = Gpt(config)
-    ids = torch.zeros(B, T, dtype=torch.long)
-    batch = PackedBatch(ids, ids, ids, ids, torch.arange(B))
-    assert B * row_flops(shape_of(config, T)) == language_model_flops(model, batch)
-
-
-def test_blocks_that_are_computed_again_cost_a_third_more() -> None:
-    shape = shape_of(gpt_preset("gpt2", 50_257), 1024)
-    head = 6 * 1024 * 768 * 50_257
-    assert row_flops(shape, True) - head == pytest.approx(4 / 3 * (row_flops(shape) - head))
+        model: Any = model_of(family, config)
+    ids, n_masked = torch.zeros(B, T, dtype=torch.long), shape_of(config, T).n_predicted
+    valid, rows = torch.ones(B, T, dtype=torch.bool), torch.arange(B)
+    if family == "gpt":
+        counted = language_model_flops(model, PackedBatch(ids, ids, ids, ids, rows))
+    elif family == "bert":
+        labels = torch.full((B, T), IGNORE)
+        labels[:, :n_masked] = 5
+        counted = pretraining_flops(model, PretrainingBatch(ids, valid, ids, labels, rows, rows))
+    else:
+        counted = training_flops(model, PairBatch(ids, valid, ids, ids, rows))
+    assert B * row_flops(shape_of(config, T)) == counted

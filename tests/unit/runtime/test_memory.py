@@ -16,12 +16,12 @@ from triptych.models.gpt import Gpt
 from triptych.models.heads import BertWithHeads, BertWithHeadsConfig
 from triptych.models.presets import bert_preset, gpt_preset, translation_preset
 from triptych.recipes.train_bert import HEADS
-from triptych.runtime.attention import use_fast_attention
 from triptych.runtime.costs import Config, shape_of
 from triptych.runtime.memory import Pass, activations, memory_of, sharded_memory_of
+from triptych.runtime.training import use_fast_training
 
 BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "plan_memory.py"
-V, B, T = 500, 3, 40
+V, B, T = 500, 4, 64  # full batches: B · T is a multiple of runtime/training.py:ROWS
 
 
 def small(family: str, dropout: float) -> tuple[Config, torch.nn.Module]:
@@ -29,13 +29,13 @@ def small(family: str, dropout: float) -> tuple[Config, torch.nn.Module]:
     p = dropout
     if family == "gpt":
         gpt = replace(gpt_preset("nano", V), dropout=p, attention_dropout=p, embedding_dropout=p)
-        return gpt, use_fast_attention(Gpt(gpt)).train()
+        return gpt, use_fast_training(Gpt(gpt)).train()
     if family == "bert":
         trunk = replace(bert_preset("nano", V, 0), dropout=p, attention_dropout=p)
         bert = BertWithHeads(BertWithHeadsConfig(trunk=trunk, heads=HEADS))
-        return trunk, use_fast_attention(bert).train()
+        return trunk, use_fast_training(bert).train()
     pair = replace(translation_preset("nano", V, V - 1, 0), dropout=p)
-    return pair, use_fast_attention(EncoderDecoder(pair)).train()
+    return pair, use_fast_training(EncoderDecoder(pair)).train()
 
 
 def kept(model: torch.nn.Module, inputs: tuple[Tensor, ...], precision: str) -> int:
