@@ -6,7 +6,7 @@ A batch costs `B × max(S, T)` tokens, the padded tokens of its longer side, and
 budget. Vaswani et al. 2017, §5.1, batch by approximate length in the same way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -226,3 +226,15 @@ class BatchStream(EpochStream[Indices]):
             "n_tokens": int(batches.lengths.sum(dtype=np.int64)),
         }
         super().__init__(batches.epoch, identity, epoch, position)
+
+
+def by_length(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Numbers of texts, longest first: those of a batch times its longest keep to the budget.
+
+    One that is longer than the budget is a batch by itself.
+    """
+    order = sorted(range(len(lengths)), key=lambda number: -lengths[number])
+    while order:
+        n_rows = max(1, budget // max(1, lengths[order[0]]))
+        yield order[:n_rows]
+        order = order[n_rows:]

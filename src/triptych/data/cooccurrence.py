@@ -5,8 +5,9 @@ words apart. X is symmetric; each pair of words is kept once, with i ≤ j.
 
 Pairs are gathered as integers (the pair, then the distance), sorted when the memory is full, summed
 and written as a run; the runs are merged a range of pairs at a time, and what comes out is put in
-random order by way of bins. Sums are of integers (lcm(1 … window) / distance), so they are exact:
-the same whatever the memory, in which order the runs are merged does not matter.
+random order by way of bins, at most `MOST_BINS` at once. Sums are of integers (lcm(1 … window) /
+distance), so they are exact: the same whatever the memory, in which order the runs are merged does
+not matter.
 """
 
 import math
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +31,9 @@ BYTES_A_PAIR = 48
 FEWEST_PAIRS = 1 << 12
 MOST_RUNS = 128
 """So many are made one before there are more, for each is an open file."""
+MOST_BINS = 64
+"""Written at once; with the runs that are read, fewer than the 256 files that some systems allow.
+Where the memory asks for more, each bin is divided again."""
 
 CELL = np.dtype([("row", "<i4"), ("column", "<i4"), ("count", "<f8")])
 RUN = np.dtype([("pair", "<i8"), ("sum", "<i8")])
@@ -59,7 +64,10 @@ def count_cooccurrences(
     runs = _Runs(corpus, folder, window, max(FEWEST_PAIRS, int(memory / BYTES_A_PAIR)))
     runs.gather()
     path = folder / "cells.bin"
-    n_cells = _shuffle(runs, path, len(corpus.words), memory, np.random.default_rng([seed, 1]))
+    most = sum(run.stat().st_size // RUN.itemsize for run in runs.paths)
+    with path.open("wb") as whole:
+        random = np.random.default_rng([seed, 1])
+        n_cells = _shuffle(_cells(runs, _block(memory)), most, whole, "bin", memory, random)
     for run in runs.paths:
         run.unlink()
     return Cooccurrences(path, n_cells, runs.n_runs)
@@ -157,32 +165,57 @@ def _sum(pairs: Longs, sums: Longs) -> npt.NDArray[np.void]:
     return run
 
 
+def _cells(runs: _Runs, size: int) -> Iterator[npt.NDArray[np.void]]:
+    """The merged runs as cells, about `size` at once."""
+    for run in _merged(runs.paths, size):
+        cells = np.empty(len(run), dtype=CELL)
+        cells["row"], cells["column"] = np.divmod(run["pair"], len(runs.corpus.words))
+        cells["count"] = run["sum"] / runs.scale
+        cells["count"][cells["row"] == cells["column"]] *= 2  # from either place
+        yield cells
+
+
 def _shuffle(
-    runs: _Runs, path: Path, n_words: int, memory: float, random: np.random.Generator
+    blocks: Iterator[npt.NDArray[np.void]],
+    most: int,
+    whole: BinaryIO,
+    name: str,
+    memory: float,
+    random: np.random.Generator,
 ) -> int:
-    """Write the cells in random order: each into a bin by chance, then each bin shuffled."""
-    most = sum(run.stat().st_size // RUN.itemsize for run in runs.paths)
-    n_bins = math.ceil(most * 2 * CELL.itemsize / memory) or 1
-    size = max(FEWEST_PAIRS, int(memory / (4 * BYTES_A_PAIR)))
-    bins = [path.with_name(f"bin-{n:05d}.bin") for n in range(n_bins)]
-    files = [each.open("wb") for each in bins]
+    """Append at most `most` cells in random order to the open file `whole`: each into a bin by
+    chance, then each bin shuffled, by way of bins of its own where it is too large.
+
+    `name` begins the bins' names, which lie beside `whole`. Gives the number of cells.
+    """
+    wanted = math.ceil(most * 2 * CELL.itemsize / memory) or 1
+    n_bins = min(wanted, MOST_BINS)
+    bins = [Path(whole.name).with_name(f"{name}-{n:05d}.bin") for n in range(n_bins)]
     n_cells = 0
-    try:
-        for run in _merged(runs.paths, size):
-            cells = np.empty(len(run), dtype=CELL)
-            cells["row"], cells["column"] = np.divmod(run["pair"], n_words)
-            cells["count"] = run["sum"] / runs.scale
-            cells["count"][cells["row"] == cells["column"]] *= 2  # from either place
+    with ExitStack() as stack:
+        files = [stack.enter_context(each.open("wb")) for each in bins]
+        for cells in blocks:
             chosen = random.integers(n_bins, size=len(cells))
             for n, file in enumerate(files):
                 cells[chosen == n].tofile(file)
             n_cells += len(cells)
-    finally:
-        for file in files:
-            file.close()
-    with path.open("wb") as whole:
-        for each in bins:
+    for each in bins:
+        if wanted > n_bins:
+            size = each.stat().st_size // CELL.itemsize
+            _shuffle(_read(each, _block(memory)), size, whole, each.stem, memory, random)
+        else:
             cells = np.fromfile(each, dtype=CELL)
             cells[random.permutation(len(cells))].tofile(whole)
-            each.unlink()
+        each.unlink()
     return n_cells
+
+
+def _read(path: Path, size: int) -> Iterator[npt.NDArray[np.void]]:
+    with path.open("rb") as file:
+        while len(cells := np.fromfile(file, dtype=CELL, count=size)):
+            yield cells
+
+
+def _block(memory: float) -> int:
+    """Pairs that are held at once while they are put into bins."""
+    return max(FEWEST_PAIRS, int(memory / (4 * BYTES_A_PAIR)))

@@ -10,6 +10,7 @@ are counted from the end of the line.
 """
 
 import string
+from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -59,18 +60,21 @@ def write_vectors(
 def read_vectors(path: PathLike) -> tuple[list[str], Floats]:
     """The words and vectors [V, E] of a file in any of the three formats, found by its content.
 
-    Of a word that occurs twice the first one counts, which is said. Raises DataError with file and
-    line (or, in a binary file, word) for what is damaged.
+    Of a word that occurs twice the first one counts, which is said. Memory: the words and their
+    matrix, which is there twice only where words occur more than once. Raises DataError with file
+    and line (or, in a binary file, word) for what is damaged.
     """
     n_words, width = _header(path)
     if width and _is_binary(path, width):
         words, vectors = _read_binary(path, n_words, width)
     else:
         words, vectors = _read_text(path, n_words, width)
-    first = {word: row for row, word in reversed(list(enumerate(words)))}
+    first: dict[str, int] = {}
+    for row, word in enumerate(words):
+        first.setdefault(word, row)
     if len(first) < len(words):
         notice(f"{path}: {len(words) - len(first):,} words occur more than once; the first counts")
-        rows = sorted(first.values())
+        rows = list(first.values())
         words, vectors = [words[row] for row in rows], vectors[rows]
     return words, vectors
 
@@ -97,7 +101,7 @@ def _is_binary(path: PathLike, width: int) -> bool:
 
 def _read_text(path: PathLike, n_words: int, width: int) -> tuple[list[str], Floats]:
     words: list[str] = []
-    blocks: list[Floats] = []
+    rows = array("f")  # grows in place, where a list of rows would be there beside the matrix
     for number, line in enumerate(read_lines(path), 1):
         if number == 1 and width:
             continue
@@ -109,7 +113,7 @@ def _read_text(path: PathLike, n_words: int, width: int) -> tuple[list[str], Flo
                 f"{width or 'some'} are needed; the line is cut short, or the file holds no vectors"
             )
         words.append(" ".join(fields[:-width]))
-        blocks.append(_numbers(fields[-width:], f"{path}:{number}"))
+        rows.frombytes(_numbers(fields[-width:], f"{path}:{number}").tobytes())
     if n_words and len(words) != n_words:
         raise DataError(
             f"{path}:1: {n_words:,} words are promised, and {len(words):,} lines follow; the file "
@@ -117,7 +121,7 @@ def _read_text(path: PathLike, n_words: int, width: int) -> tuple[list[str], Flo
         )
     if not words:
         raise DataError(f"{path} is empty; give a file of vectors")
-    return words, np.stack(blocks)
+    return words, np.frombuffer(rows, dtype=np.float32).reshape(-1, width)
 
 
 def _numbers(fields: Sequence[str], place: str) -> Floats:
@@ -143,7 +147,7 @@ def _is_number(field: str) -> bool:
 
 def _read_binary(path: PathLike, n_words: int, width: int) -> tuple[list[str], Floats]:
     words: list[str] = []
-    vectors = []
+    rows = array("f")
     with open_bytes(path) as file:
         file.readline()
         for number in range(1, n_words + 1):
@@ -155,10 +159,10 @@ def _read_binary(path: PathLike, n_words: int, width: int) -> tuple[list[str], F
             vector = np.frombuffer(raw, dtype="<f4").astype(np.float32)
             if not np.isfinite(vector).all():
                 raise DataError(f"{place}: the vector holds a value that is no finite number")
-            vectors.append(vector)
+            rows.frombytes(vector.tobytes())
         if file.read(2).strip(b"\n"):
             raise DataError(f"{path}: more follows its {n_words:,} words; the file was changed")
-    return words, np.stack(vectors)
+    return words, np.frombuffer(rows, dtype=np.float32).reshape(-1, width)
 
 
 def _binary_word(file: BinaryIO, place: str) -> str:

@@ -43,6 +43,12 @@ class Word2VecSettings:
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}; choose 0 or more")
 
+    @property
+    def method(self) -> str:
+        """What a model card calls it."""
+        name = {"skip-gram": "Skip-gram", "cbow": "CBOW"}[self.architecture]
+        return f"{name} with negative sampling (Mikolov et al. 2013), trained by gensim"
+
 
 @dataclass(frozen=True, kw_only=True)
 class GloveSettings:
@@ -82,6 +88,13 @@ class GloveSettings:
             raise ConfigError(f"memory is {self.memory}; choose from 0.001 to 1000 GB")
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}; choose 0 or more")
+
+    @property
+    def method(self) -> str:
+        """What a model card calls it."""
+        return (
+            "GloVe (Pennington et al. 2014); each vector is the sum of the word's and the context's"
+        )
 
 
 def check_at_least_one(settings: object, *names: str) -> None:

@@ -1,5 +1,6 @@
 """From files of text to words, sentences and batches, once for each run folder."""
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
@@ -13,7 +14,7 @@ from triptych.errors import UsageError
 from triptych.files.notices import notice
 from triptych.recipes.elmo_run import ElmoData, ElmoRun
 from triptych.recipes.run_start import add_report
-from triptych.tokenizers.words import WORDS_FILE, Words
+from triptych.tokenizers.words import WORDS_FILE, Words, count_words
 
 VOCABULARY = "vocabulary"
 """Within `tokenizer/`: the words that are predicted; `tokenizer/` itself has all that are read."""
@@ -41,14 +42,14 @@ class ElmoCorpus:
         """
         tokenizer = self.folder / "tokenizer"
         if not (tokenizer / WORDS_FILE).exists():
+            read, valid = map(self._count, (self.data.text, self.data.valid_text))
             vocabulary = (
                 Words.load(start_from)
                 if start_from is not None
-                else Words.train(self._texts(self.data.text), self.data.vocab_size)
+                else Words.commonest(read, self.data.vocab_size)
             )
             vocabulary.save(tokenizer / VOCABULARY)
-            both = chain(self._texts(self.data.text), self._texts(self.data.valid_text))
-            vocabulary.extended(both).save(tokenizer)
+            vocabulary.extended(chain(read, valid)).save(tokenizer)
         words = Words.load(tokenizer)
         for key, inputs, name in (
             ("text", self.data.text, "data"),
@@ -78,8 +79,8 @@ class ElmoCorpus:
         shards.check_vocabulary(words.vocab_size, words.eos_id)
         return WordBatches(shards, words, vocab_size, self.data.batch_words, seed)
 
-    def _texts(self, inputs: tuple[str, ...]) -> Iterator[str]:
-        return (part.text for part in self._sentences(inputs)[0])
+    def _count(self, inputs: tuple[str, ...]) -> Counter[str]:
+        return count_words(part.text for part in self._sentences(inputs)[0])
 
     def _sentences(self, inputs: tuple[str, ...]) -> tuple[Iterator[TextPart], TextReport]:
         parts, report = read_texts(inputs, "line", self.data.text_field)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from triptych.data.batching import by_length
 from triptych.errors import DataError, UsageError
 from triptych.files.notices import notice
 from triptych.models.bert import Bert
@@ -111,17 +112,13 @@ def pair_inputs(
     return inputs
 
 
-def in_batches(
+def padded_batches(
     inputs: Sequence[EncoderInput], batch_tokens: int, pad_id: int
 ) -> Iterator[EncoderBatch]:
     """Longest first; rows times longest is at most `batch_tokens`, or the batch is one row."""
-    order = sorted(range(len(inputs)), key=lambda i: -len(inputs[i].token_ids))
-    start = 0
-    while start < len(order):
-        longest = len(inputs[order[start]].token_ids)
-        rows = order[start : start + max(1, batch_tokens // longest)]
+    for rows in by_length([len(given.token_ids) for given in inputs], batch_tokens):
+        longest = len(inputs[rows[0]].token_ids)
         yield _padded(rows, [inputs[i] for i in rows], longest, pad_id)
-        start += len(rows)
 
 
 def encode(
@@ -134,7 +131,7 @@ def encode(
     place = bert.norm.weight.device
     trunk = FastBert(bert)
     with torch.inference_mode():
-        for batch in in_batches(inputs, batch_tokens, bert.config.pad_id):
+        for batch in padded_batches(inputs, batch_tokens, bert.config.pad_id):
             batch = EncoderBatch(
                 batch.rows,
                 batch.token_ids.to(place),

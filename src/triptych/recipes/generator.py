@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from triptych.checkpoint import ModelFolder
+from triptych.data.batching import by_length
 from triptych.decoding.generate import Bounds, Drawn, Generation, Request, generate
 from triptych.decoding.text_stream import TextStream
 from triptych.errors import UsageError
@@ -28,7 +29,6 @@ from triptych.recipes.generator_parts import (
     bounds_of,
     check_prompt,
     encode_at,
-    in_batches,
     in_order_of_wording,
     places,
     prompt_number,
@@ -245,7 +245,7 @@ class Generator:
         found: dict[int, Completion] = {}
         with evaluating(cast(nn.Module, self.module)):
             lengths = [(len(ids) + options.max_new_tokens) * options.best_of for ids in prompts]
-            for batch in in_batches(lengths, self.batch_tokens):
+            for batch in by_length(lengths, self.batch_tokens):
                 rows = self._generate([r for number in batch for r in requests[number]], options)
                 for position, number in enumerate(batch):
                     first = position * options.best_of

@@ -128,18 +128,6 @@ def in_order_of_wording(prompts: Iterable[Ids], before: Counter[tuple[int, ...]]
         before[tuple(ids)] += 1
 
 
-def in_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Numbers of the texts, longest first: those of a batch times its longest keep to the budget.
-
-    One that is longer than the budget is a batch by itself.
-    """
-    order = sorted(range(len(lengths)), key=lambda number: -lengths[number])
-    while order:
-        n_rows = max(1, budget // max(1, lengths[order[0]]))
-        yield order[:n_rows]
-        order = order[n_rows:]
-
-
 def best_completion(candidates: Sequence[Completion]) -> Completion:
     """That with the highest mean log-probability; the first of those alike."""
     return max(candidates, key=lambda completion: completion.mean_logprob)

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from triptych.core.loss import IGNORE
+from triptych.data.batching import by_length
 from triptych.decoding.forced import forced_log_probs
 from triptych.decoding.generate import Bounds
 from triptych.decoding.windows import Window, collate_windows, sliding_windows
 from triptych.errors import DataError
 from triptych.files.notices import notice
-from triptych.recipes.generator_parts import Decoder, Ids, in_batches
+from triptych.recipes.generator_parts import Decoder, Ids
 
 Pair = tuple[Ids, Ids]
 """What comes before a text, and the text."""
@@ -50,7 +51,7 @@ class Reader:
             return self.module.project(hidden)[:, : self.vocab_size]
 
         found = [torch.empty(0)] * len(windows)
-        for batch in in_batches([len(w.token_ids) - 1 for w in windows], self.batch_tokens):
+        for batch in by_length([len(w.token_ids) - 1 for w in windows], self.batch_tokens):
             rows = [windows[number] for number in batch]
             read, targets = (each.to(self.device) for each in collate_windows(rows, IGNORE))
             values = measure(self.module(read), logits, targets).cpu()

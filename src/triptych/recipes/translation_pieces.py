@@ -63,22 +63,6 @@ def cut_into_pieces(
     return pieces
 
 
-def in_batches(pieces: Sequence[Piece], tokens: int) -> Iterator[list[int]]:
-    """Numbers of the pieces, longest first, by budget: rows times longest is at most `tokens`.
-
-    A piece longer than the budget is a batch by itself.
-    """
-    order = sorted(range(len(pieces)), key=lambda i: -len(pieces[i].source_ids))
-    batch: list[int] = []
-    for number in order:
-        if batch and (len(batch) + 1) * len(pieces[batch[0]].source_ids) > tokens:
-            yield batch
-            batch = []
-        batch.append(number)
-    if batch:
-        yield batch
-
-
 def _limit(
     n_source: int, n_prefix: int, options: TranslateOptions, max_seq_len: int, place: str
 ) -> int:

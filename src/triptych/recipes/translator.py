@@ -8,7 +8,7 @@ from itertools import islice
 import torch
 
 from triptych.checkpoint import ModelFolder
-from triptych.data.batching import collate_pairs
+from triptych.data.batching import by_length, collate_pairs
 from triptych.decoding.beam import beam_search
 from triptych.decoding.candidates import TokenRoles
 from triptych.decoding.forced import as_hypotheses, forced_log_probs
@@ -23,7 +23,7 @@ from triptych.recipes.translate_options import (
     options_from_generation,
 )
 from triptych.recipes.translation import ForcedScore, Translation, assemble
-from triptych.recipes.translation_pieces import Piece, cut_into_pieces, in_batches
+from triptych.recipes.translation_pieces import Piece, cut_into_pieces
 from triptych.recipes.word_alignment import (
     AlignmentHead,
     WordAlignment,
@@ -185,7 +185,8 @@ class Translator:
         pieces = cut_into_pieces(lines, prefixes, self.tokenizer, options, max_seq_len, place)
         found: list[list[Hypothesis]] = [[] for _ in pieces]
         with evaluating(self.module):
-            for batch in in_batches(pieces, max(1, options.batch_tokens // options.beam_size)):
+            lengths = [len(piece.source_ids) for piece in pieces]
+            for batch in by_length(lengths, max(1, options.batch_tokens // options.beam_size)):
                 hypotheses = self._search([pieces[i] for i in batch], options)
                 for number, of_piece in zip(batch, hypotheses, strict=True):
                     found[number] = of_piece

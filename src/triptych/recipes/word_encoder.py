@@ -10,10 +10,10 @@ from torch import Tensor
 
 from triptych.checkpoint import ModelFolder
 from triptych.convert.elmo import load_published
+from triptych.data.batching import by_length
 from triptych.data.occurrences import word_span
 from triptych.errors import DataError, UsageError
 from triptych.predecessors.elmo import Elmo
-from triptych.recipes.generator_parts import in_batches
 from triptych.recipes.model_kinds import elmo_parts
 from triptych.tokenizers.words import Words, sentence_characters, split_with_spans
 
@@ -121,7 +121,7 @@ class WordEncoder:
                 raise DataError(f"sentence {number + 1} has no word; leave it out")
         device = self.module.characters.embedding.weight.device
         n_characters = self.module.config.characters.max_characters
-        for rows in in_batches([len(words) + 2 for words in sentences], batch_words):
+        for rows in by_length([len(words) + 2 for words in sentences], batch_words):
             read = [sentence_characters(sentences[row], n_characters) for row in rows]
             ids, valid = pad_sentences(read)
             layers, _ = self.module.layers(ids.to(device), valid.to(device))

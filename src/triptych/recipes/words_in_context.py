@@ -20,7 +20,7 @@ from triptych.data.words import composed, words_around
 from triptych.errors import DataError, ModelFileError
 from triptych.predecessors.vectors import WordVectors
 from triptych.recipes.encoder import Encoder
-from triptych.recipes.encoding import EncoderInput, in_batches
+from triptych.recipes.encoding import EncoderInput, padded_batches
 from triptych.recipes.load import load
 from triptych.recipes.word_encoder import WordEncoder
 from triptych.tokenizers.words import split_with_spans
@@ -75,7 +75,7 @@ class EncoderWords:
         device, pad_id = bert.norm.weight.device, bert.config.pad_id
         found = np.empty((len(self.layers), len(read), bert.config.d_model), dtype=np.float32)
         inputs = [given for given, _ in read]
-        for batch in in_batches(inputs, self.encoder.batch_tokens, pad_id):
+        for batch in padded_batches(inputs, self.encoder.batch_tokens, pad_id):
             states = bert.layers(batch.token_ids.to(device), batch.valid.to(device))
             for place, row in enumerate(batch.rows):
                 start, end = read[row][1]

@@ -8,7 +8,7 @@ Shapes: T words with the two marks of a sentence, C characters of a word.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +22,11 @@ from triptych.tokenizers.shared_files import write_text
 WORDS_FILE = "words.txt"
 MARKS = ("<S>", "</S>", "<UNK>")
 """The beginning and the end of a sentence, and every word outside the vocabulary: ids 0, 1, 2."""
-N_CHARACTERS = 262
-"""256 bytes, the five marks below, and 0 where there is no word."""
 LONGEST_WORD = 50
 """Characters of a word [C] in the published models, two marks included."""
 
-# Each byte and mark is one more than in the published code, where 0 is the first byte.
+# Each byte and mark is one more than in the published code, where 0 is the first byte; here 0 is
+# where there is no word.
 SENTENCE_BEGIN, SENTENCE_END, WORD_BEGIN, WORD_END, WORD_PADDING = range(257, 262)
 WORD = re.compile(r"(?<=\w)['’]\w+|\w+|[^\w\s]")
 """Runs of letters and digits; what follows an apostrophe within a word; every other sign alone."""
@@ -42,6 +41,11 @@ def split_with_spans(text: str) -> tuple[list[str], list[tuple[int, int]]]:
     """The words of a text, and (start, end) of each in characters."""
     found = list(WORD.finditer(replace_surrogates(text)))
     return [match.group() for match in found], [match.span() for match in found]
+
+
+def count_words(texts: Iterable[str]) -> Counter[str]:
+    """How often each word occurs, as they come; memory grows with the number of distinct ones."""
+    return Counter(word for text in texts for word in split_words(text))
 
 
 def sentence_characters(words: Sequence[str], longest: int = LONGEST_WORD) -> npt.NDArray[np.int64]:
@@ -68,18 +72,17 @@ class Words:
         self.pad_id = self.eos_id
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocab_size: int) -> "Words":
-        """The commonest words of `texts`, ties in order of their code points; marks are counted.
+    def commonest(cls, counts: Mapping[str, int], vocab_size: int) -> "Words":
+        """Those of most occurrences, ties in order of their code points; marks are counted.
 
-        Memory grows with the number of distinct words. Raises DataError where the text has fewer
-        than two of them, UsageError for a vocabulary that has no room beside the marks.
+        Raises DataError for fewer than two distinct words, UsageError for a vocabulary that has no
+        room beside the marks.
         """
         if vocab_size <= len(MARKS):
             raise UsageError(
                 f"a vocabulary of {vocab_size} has no room for a word beside its {len(MARKS)} "
                 "marks; give it more"
             )
-        counts = Counter(word for text in texts for word in split_words(text))
         if len(counts) < 2:
             raise DataError(
                 f"the text has {len(counts)} distinct words; a language model needs at least 2"
@@ -113,14 +116,9 @@ class Words:
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / WORDS_FILE, "\n".join(self._tokens))
 
-    def extended(self, texts: Iterable[str]) -> "Words":
-        """With every other word of `texts` behind these, as they come.
-
-        Memory grows with the number of distinct words.
-        """
-        others: dict[str, None] = {}
-        for text in texts:
-            others.update((w, None) for w in split_words(text) if w not in self._ids)
+    def extended(self, words: Iterable[str]) -> "Words":
+        """With every other one of `words` behind these, as they come."""
+        others = dict.fromkeys(word for word in words if word not in self._ids)
         return Words([*self._tokens[len(MARKS) :], *others])
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:

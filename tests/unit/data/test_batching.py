@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from triptych.data.batching import IGNORE, BatchStream, TokenBatches, collate_pairs
+from triptych.data.batching import IGNORE, BatchStream, TokenBatches, by_length, collate_pairs
 from triptych.errors import DataError, UsageError
 
 LENGTHS = np.random.default_rng(0).integers(1, 60, size=(3000, 2))
@@ -200,3 +200,14 @@ def test_padding_on_multi30k_is_under_five_percent(data_dir, capsys):
     with capsys.disabled():
         print(f"\npadding on Multi30k at 4,096 tokens: {max(shares):.2%} (three epochs, worst)")
     assert max(shares) < 0.035  # 5 % is promised; sorting by the longer side alone gives 7 %
+
+
+def test_batches_by_length_keep_the_budget_and_every_text() -> None:
+    lengths = [3, 9, 1, 30, 4, 4, 2, 9, 7]
+    batches = list(by_length(lengths, 20))
+    assert sorted(i for batch in batches for i in batch) == list(range(9))
+    assert batches[0] == [3]  # longer than the budget, alone
+    for batch in batches[1:]:
+        assert len(batch) * max(lengths[i] for i in batch) <= 20
+    assert len(batches) == 4
+    assert list(by_length([], 20)) == []

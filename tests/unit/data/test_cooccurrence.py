@@ -1,9 +1,11 @@
 """Counts of neighbors: exactly those of the definition, whatever the memory."""
 
+import resource
 from collections import defaultdict
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,6 +67,43 @@ def test_order_is_random_and_repeats(corpus: WordCorpus, tmp_path: Path) -> None
     half = len(first) // 2
     small = [i + j for i, j, _ in first[:half]], [i + j for i, j, _ in first[half:]]
     assert abs(np.mean(small[0]) - np.mean(small[1])) < 8  # sorted, it would be about 40
+
+
+def test_few_files_are_open_at_once_however_little_memory(
+    corpus: WordCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_BINS", 3)
+    held: list[int] = []
+
+    def fromfile(file: object, **options: Any) -> np.ndarray:
+        cells = original(file, **options)
+        if isinstance(file, Path):  # a bin, read whole
+            held.append(len(cells))
+        return cells
+
+    original = np.fromfile
+    monkeypatch.setattr(module.np, "fromfile", fromfile)
+    expected = by_definition(corpus, 5)
+    least = len(expected) * 2 * module.CELL.itemsize / 20  # 20 bins, so three levels of them
+    cells = found(count_cooccurrences(corpus, tmp_path, 5, least))
+    assert {(i, j): x for i, j, x in cells} == {pair: float(x) for pair, x in expected.items()}
+    assert len(cells) == len(expected)
+    assert len(held) > 20
+    assert max(held) < len(expected) / 6
+    assert cells != sorted(cells)
+    assert {path.name for path in tmp_path.glob("*.bin")} == {"ids.bin", "cells.bin"}
+
+
+def test_files_fit_the_limit_of_open_ones(
+    corpus: WordCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        counted = count_cooccurrences(corpus, tmp_path, 5, len(by_definition(corpus, 5)) / 10)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert counted.n_cells == len(by_definition(corpus, 5))
 
 
 def test_blocks_come_in_another_order_in_each_epoch(corpus: WordCorpus, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Files of vectors: against gensim's reader and writer, and damage that is named."""
 
 import gzip
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,20 @@ def test_any_width(tmp_path: Path, kind: VectorFormat, width: int) -> None:
     matrix = np.random.default_rng(width).normal(size=(2, width)).astype(np.float32)
     write_vectors(tmp_path / "v", ["a", "b"], matrix, kind)
     assert np.array_equal(read_vectors(tmp_path / "v")[1], matrix)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_reading_holds_the_matrix_once(tmp_path: Path, kind: VectorFormat) -> None:
+    matrix = np.random.default_rng(1).normal(size=(500, 512)).astype(np.float32)
+    write_vectors(tmp_path / "v", [f"w{i}" for i in range(500)], matrix, kind)
+    tracemalloc.start()
+    try:
+        _, found = read_vectors(tmp_path / "v")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert np.array_equal(found, matrix)
+    assert peak < 1.6 * matrix.nbytes
 
 
 def test_compressed(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from triptych.errors import DataError
 from triptych.recipes.translate_options import TranslateOptions
-from triptych.recipes.translation_pieces import Piece, cut_into_pieces, in_batches
+from triptych.recipes.translation_pieces import cut_into_pieces
 
 SPLIT = TranslateOptions(on_too_long="split")
 
@@ -37,14 +37,3 @@ def test_it_is_split_after_a_sentence_or_a_comma_when_there_is_one(letters):
 def test_a_letter_of_many_tokens_is_refused(letters):
     with pytest.raises(DataError, match="x:1: 2 tokens, more than this model's limit of 1"):
         cut(letters, ["a"], SPLIT, limit=1)
-
-
-def test_batches_keep_the_budget_and_every_piece(letters):
-    pieces = [Piece(i, "", [0] * n, [], 5) for i, n in enumerate([3, 9, 1, 30, 4, 4, 2, 9, 7])]
-    batches = list(in_batches(pieces, 20))
-    assert sorted(i for batch in batches for i in batch) == list(range(9))
-    assert batches[0] == [3]  # longer than the budget, alone
-    for batch in batches[1:]:
-        assert len(batch) * max(len(pieces[i].source_ids) for i in batch) <= 20
-    assert len(batches) == 4
-    assert list(in_batches([], 20)) == []

@@ -9,6 +9,7 @@ from triptych.tokenizers.words import (
     MARKS,
     WORDS_FILE,
     Words,
+    count_words,
     sentence_characters,
     split_with_spans,
     split_words,
@@ -41,17 +42,17 @@ def test_characters_are_bytes_between_marks() -> None:
 
 
 def test_common_words_come_first_and_others_behind() -> None:
-    words = Words.train(["b a b", "c b a <UNK>"], 5)
+    words = Words.commonest(count_words(["b a b", "c b a <UNK>"]), 5)
     assert words.tokens(range(words.vocab_size)) == [*MARKS, "b", "a"]
     assert words.encode(["a b c"]) == [[4, 3, words.unk_id]]
-    more = words.extended(["d a", "z b d"])
+    more = words.extended(["d", "a", "z", "b", "d"])
     assert more.tokens(range(3, more.vocab_size)) == ["b", "a", "d", "z"]
     with pytest.raises(UsageError, match="a vocabulary of 3 has no room"):
-        Words.train(["a b"], 3)
+        Words.commonest({"a": 1, "b": 1}, 3)
 
 
 def test_saved_and_loaded(tmp_path: Path) -> None:
-    words = Words.train(["b a b ü"], 9)
+    words = Words.commonest(count_words(["b a b ü"]), 9)
     words.save(tmp_path)
     again = Words.load(tmp_path)
     assert again.tokens(range(again.vocab_size)) == words.tokens(range(words.vocab_size))
@@ -59,7 +60,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
 
 def test_bad_input(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="1 distinct words"):
-        Words.train(["a a a"], 9)
+        Words.commonest({"a": 3}, 9)
     with pytest.raises(ModelFileError, match=WORDS_FILE):
         Words.load(tmp_path)
     (tmp_path / WORDS_FILE).write_text("<S>\n</S>\n<UNK>\na\na\n")
