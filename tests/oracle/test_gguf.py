@@ -165,8 +165,9 @@ def test_log_probabilities(converted: tuple[str, Llama], ours: Gpt) -> None:
 
 
 def test_greedy_tokens(converted: tuple[str, Llama], ours: Gpt) -> None:
-    """With whole weights they are the same. In fewer bits two tokens may change places that were
-    nearer than twice the bound, and nothing is compared after that."""
+    """Two tokens may change places that were nearer than twice the bound, and nothing is compared
+    after that. With whole weights that is rare: llama.cpp's GELU is a table, and what it computes
+    besides depends on the processor."""
     kind, theirs = converted
     same = 0
     for token_ids in prompts(15, CONTEXT - 20):
@@ -174,12 +175,11 @@ def test_greedy_tokens(converted: tuple[str, Llama], ours: Gpt) -> None:
         assert len(found) == 16
         same += found == wanted
         if found != wanted:
-            assert kind != "f32", (token_ids, found, wanted)
             place = next(i for i in range(16) if found[i] != wanted[i])
             scores = log_probabilities(ours, [*token_ids, *wanted[:place]])
             assert float(scores.max() - scores[found[place]]) < 2 * BOUNDS[kind]
     print(f"{kind}: {same} of 15 greedy continuations are the same")
-    assert same >= 5
+    assert same >= (13 if kind == "f32" else 5)
 
 
 def same_tokens(theirs: Llama, tokenizer: ByteBpe, lines: list[str]) -> None:

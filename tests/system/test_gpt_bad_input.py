@@ -101,7 +101,11 @@ BAD = [
     (["generate", "shorter", "--prompt", "a"], 3, "its vocab_size is 270, the model's is 265"),
     (["generate", "hot", "--prompt", "a"], 3, "generation_config.json: top_p is 2.0; it must be"),
     (["generate", "cut", "--prompt", "a"], 3, "cut/model.safetensors is cut short"),
-    (["generate", "train.txt", "--prompt", "a"], 3, "train.txt is a file, but a model is a folder"),
+    (
+        ["generate", "train.txt", "--prompt", "a"],
+        3,
+        "train.txt was read as word vectors, for every other model is a folder",
+    ),
     (["fill", "bytes", "the [MASK]"], 3, "bytes is a decoder-only model; this needs an encoder"),
     # conversion
     (["convert", "bytes", "x", "--to", "gguf", "--type", "q4_k"], 2, "--type is 'q4_k'; it should"),

@@ -12,6 +12,7 @@ import torch
 from training_toy import PAD, ToyBatches, run_toy, toy_model, toy_trainer
 
 from triptych.errors import MachineError
+from triptych.files import notices
 from triptych.files.tensors import load_tensors
 from triptych.training.distributed import Processes
 from triptych.training.objectives import RegularizedDropoutObjective, TranslationObjective
@@ -112,7 +113,11 @@ def test_two_processes_are_one(tmp_path: Path) -> None:
             assert float((value - weights[1][name]).abs().max()) <= 1e-5, name
 
 
-def test_processes_without_work_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_processes_without_work_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notices, "_said", set())  # another test may have made it say so
+
     class Two(Processes):
         def wait(self) -> None:
             return

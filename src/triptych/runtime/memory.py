@@ -170,7 +170,7 @@ def attention_activations(shape: Shape, one: Attention, how: Pass) -> int:
     if how.on_gpu or not is_plain_on_cpu(one.n_keys, how.in_bf16, p_drop, one.is_causal):
         return around + FLOAT * heads * one.n_queries + a * mask
     if one.is_causal:
-        return around + mask + (2 if p_drop else 1) * a * heads * n_weights(one.n_keys)
+        return around + (2 if p_drop else 1) * a * heads * n_weights(one.n_keys)
     return around + (3 if p_drop else 1) * a * heads * one.n_queries * one.n_keys
 
 
