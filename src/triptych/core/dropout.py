@@ -29,6 +29,12 @@ def keep_mask(like: Tensor, threshold: int) -> Tensor:
     return below.bitwise_right_shift_(15).add_(1).to(like.dtype).view(like.shape)
 
 
+def scaled_keep_mask(like: Tensor, probability: float) -> Tensor:
+    """What `dropout` multiplies by on a CPU: zero, or what keeps the expectation."""
+    threshold = drop_threshold(probability)
+    return keep_mask(like, threshold).mul_(256 / (256 - threshold))
+
+
 def dropout(x: Tensor, probability: float) -> Tensor:
     """Zero each element with a probability and scale the rest — Vaswani et al. 2017, §5.4.
 
@@ -40,9 +46,7 @@ def dropout(x: Tensor, probability: float) -> Tensor:
         return x
     if x.device.type != "cpu":
         return F.dropout(x, probability)
-    threshold = drop_threshold(probability)
-    scale = 256 / (256 - threshold)
-    return x * keep_mask(x, threshold).mul_(scale)
+    return x * scaled_keep_mask(x, probability)
 
 
 class Dropout(nn.Module):

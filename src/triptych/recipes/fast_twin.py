@@ -3,6 +3,7 @@
 from typing import TypeGuard
 
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from triptych.errors import UsageError
 from triptych.models.gpt import Gpt
@@ -10,11 +11,21 @@ from triptych.recipes.generator_parts import Decoder, GeneratorModule
 from triptych.runtime.gpt import FastGpt
 from triptych.runtime.packed import Precision
 
-Version = list[tuple[int, int, float]]
+Version = tuple[int, list[tuple[int, int]]]
 
 
-SUM = torch.float64
-"""So that a small step is not lost in a large sum."""
+class _Steps:
+    """How many steps optimizers have taken in this process: the fused ones of torch change weights
+    without counting it at the weight."""
+
+    taken = 0
+
+    def count(self, *_: object) -> None:
+        self.taken += 1
+
+
+_STEPS = _Steps()
+register_optimizer_step_post_hook(_STEPS.count)
 
 
 class FastTwin:
@@ -32,7 +43,7 @@ class FastTwin:
         if not has_twin(module) and precision == "bf16":
             module.to(torch.bfloat16)
         self.twin: FastGpt | None = None
-        self.version: Version = []
+        self.version: Version | None = None
 
     def __call__(self) -> Decoder:
         module = self.module
@@ -50,12 +61,8 @@ def has_twin(module: GeneratorModule) -> TypeGuard[Gpt]:
 
 
 def version_of(module: Gpt) -> Version:
-    """Changes with every change of a weight.
-
-    Torch's own count leaves out fused optimizers and `.data`, so each weight is added up as well:
-    one reading of the model, which a batch of texts does many times over.
+    """Changes with every change of a weight that torch counts, and with every optimizer's step: all
+    but what is done through `.data`. Reading the weights themselves would take longer than a text.
     """
-    return [
-        (p.data_ptr(), 0 if p.is_inference() else p._version, float(p.detach().sum(dtype=SUM)))
-        for p in module.parameters()
-    ]
+    counts = [(p.data_ptr(), 0 if p.is_inference() else p._version) for p in module.parameters()]
+    return _STEPS.taken, counts

@@ -28,7 +28,7 @@ def fast_attention(
     if q.device.type != "cpu" or not (p_drop or trains_in_bf16):
         return fused_attention(q, k, v, mask, p_drop)
     looks = not torch.compiler.is_compiling()  # into a mask, which would break the graph
-    causal = looks and mask is not None and is_causal(mask)
+    causal = looks and mask is not None and is_causal(mask, q.size(-2), k.size(-2))
     if not is_plain_on_cpu(k.size(-2), trains_in_bf16, p_drop, causal):
         return fused_attention(q, k, v, mask, p_drop)
     with torch.autocast("cpu", enabled=False):  # keep the softmax in bf16 too

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from triptych.core.dropout import drop_threshold, keep_mask
+from triptych.core.dropout import scaled_keep_mask
 
 ROWS = 64
 """Queries of a strip (`benchmarks/kernels.py`)."""
@@ -31,9 +31,9 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, p_drop: floa
     return found
 
 
-def is_causal(mask: Tensor) -> bool:
-    """Whether no query of a mask [..., T, S] may attend to a key that comes after it."""
-    return mask.size(-2) == mask.size(-1) and not bool(mask.triu(1).any())
+def is_causal(mask: Tensor, n_queries: int, n_keys: int) -> bool:
+    """Whether a mask of as many queries as keys hides from each query all keys that come after."""
+    return n_queries == n_keys and mask.shape[-2:] == (n_queries, n_keys) and not mask.triu(1).any()
 
 
 def strips(n_positions: int) -> Iterator[tuple[slice, slice]]:
@@ -61,7 +61,7 @@ class _CausalAttention(torch.autograd.Function):
         for rows, seen in strips(q.size(2)):
             scores = q[:, :, rows] @ k[:, :, seen].transpose(-2, -1)  # [B, H, R, S]
             weights = scores.masked_fill_(~mask[..., rows, seen], -math.inf).softmax(dim=-1)
-            kept = _drawn(weights, p_drop)
+            kept = scaled_keep_mask(weights, p_drop) if p_drop else None
             out[:, :, rows] = (weights if kept is None else weights * kept) @ v[:, :, seen]
             saved += [weights] if kept is None else [weights, kept]
         ctx.save_for_backward(q, k, v, *saved)
@@ -87,11 +87,3 @@ class _CausalAttention(torch.autograd.Function):
             dq[:, :, rows] = d_scores @ k[:, :, seen]
             dk[:, :, seen] += d_scores.transpose(-2, -1) @ q[:, :, rows]
         return dq / math.sqrt(q.size(-1)), dk, dv, None, None
-
-
-def _drawn(weights: Tensor, p_drop: float) -> Tensor | None:
-    """What dropout multiplies the weights by, as `core/dropout.py` draws it; None without it."""
-    if not p_drop:
-        return None
-    threshold = drop_threshold(p_drop)
-    return keep_mask(weights, threshold).mul_(256 / (256 - threshold))

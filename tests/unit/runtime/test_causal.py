@@ -7,6 +7,7 @@ from triptych.core.attention import attention
 from triptych.core.dropout import drop_threshold
 from triptych.core.masks import causal_mask, causal_padding_mask, document_mask, padding_mask
 from triptych.runtime import causal
+from triptych.runtime.attention import fast_attention
 from triptych.runtime.causal import ROWS, causal_attention, is_causal, n_weights, strips
 
 B, H, D = 2, 3, 8
@@ -38,7 +39,7 @@ MASKS = {"causal": lambda n: causal_mask(n, n), "documents": documents, "padded"
 @pytest.mark.parametrize("name", MASKS)
 def test_values_and_gradients_are_those_of_the_equation(n_positions, name):
     mask = MASKS[name](n_positions)
-    assert is_causal(mask)
+    assert is_causal(mask, n_positions, n_positions)
     ours, theirs = drawn(n_positions), drawn(n_positions)
     found, (expected, _) = causal_attention(*ours, mask, 0.0), attention(*theirs, mask)
     upstream = torch.randn(expected.shape)
@@ -88,6 +89,15 @@ def test_strips_are_all_of_the_triangle_and_little_more():
 def test_a_mask_that_looks_ahead_is_not_causal():
     ahead = causal_mask(5, 5).clone()
     ahead[1, 2] = True
-    assert not is_causal(ahead)
-    assert not is_causal(causal_mask(2, 5))  # new queries after a past
-    assert not is_causal(padding_mask(torch.ones(2, 5, dtype=torch.bool)))
+    assert not is_causal(ahead, 5, 5)
+    assert not is_causal(causal_mask(2, 5), 2, 5)  # new queries after a past
+    assert not is_causal(padding_mask(torch.ones(2, 5, dtype=torch.bool)), 5, 5)
+
+
+def test_a_mask_of_one_key_for_all_queries_is_not_causal():
+    """As of a source of one token, beside a target longer than a strip."""
+    mask = padding_mask(torch.ones(B, 1, dtype=torch.bool))  # [B, 1, 1, 1]
+    assert not is_causal(mask, 1 + ROWS, 1)
+    q, (k, v) = torch.randn(B, H, 1 + ROWS, D), torch.randn(2, B, H, 1, D)
+    found, _ = fast_attention(q, k, v, mask, 0.1)
+    assert found.shape == q.shape
