@@ -179,7 +179,7 @@ def test_greedy_tokens(converted: tuple[str, Llama], ours: Gpt) -> None:
             scores = log_probabilities(ours, [*token_ids, *wanted[:place]])
             assert float(scores.max() - scores[found[place]]) < 2 * BOUNDS[kind]
     print(f"{kind}: {same} of 15 greedy continuations are the same")
-    assert same >= (13 if kind == "f32" else 5)
+    assert same >= (14 if kind == "f32" else 5)
 
 
 def same_tokens(theirs: Llama, tokenizer: ByteBpe, lines: list[str]) -> None:

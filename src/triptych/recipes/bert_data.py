@@ -18,7 +18,7 @@ from triptych.data.text import read_lines
 from triptych.errors import UsageError
 from triptych.files.notices import notice
 from triptych.recipes.bert_run import BertData, BertRun
-from triptych.recipes.run_start import add_report, check_same_vocabulary, entries
+from triptych.recipes.run_start import build_texts, check_same_vocabulary, entries
 from triptych.tokenizers.wordpiece import WordPiece
 
 VALID_SEED = 0
@@ -50,13 +50,7 @@ class BertCorpus:
         What is already there from an earlier start of the same run is kept.
         """
         tokenizer = self._tokenizer(start_from)
-        for key, inputs, name in (
-            ("text", self.data.text, "data"),
-            ("valid_text", self.data.valid_text, "valid"),
-        ):
-            report = self._build(inputs, name, tokenizer)
-            if report is not None:
-                add_report(self.folder, key, report)
+        build_texts(self.folder, self.data, lambda files, name: self._build(files, name, tokenizer))
 
     def tokenizer(self) -> WordPiece:
         """The tokenizer that `prepare` has put there."""

@@ -13,7 +13,7 @@ from triptych.data.word_batches import WordBatch, WordBatches, sentence_parts
 from triptych.errors import UsageError
 from triptych.files.notices import notice
 from triptych.recipes.elmo_run import ElmoData, ElmoRun
-from triptych.recipes.run_start import add_report
+from triptych.recipes.run_start import build_texts
 from triptych.tokenizers.words import WORDS_FILE, Words, count_words
 
 VOCABULARY = "vocabulary"
@@ -51,13 +51,7 @@ class ElmoCorpus:
             vocabulary.save(tokenizer / VOCABULARY)
             vocabulary.extended(chain(read, valid)).save(tokenizer)
         words = Words.load(tokenizer)
-        for key, inputs, name in (
-            ("text", self.data.text, "data"),
-            ("valid_text", self.data.valid_text, "valid"),
-        ):
-            report = self._build(inputs, name, words)
-            if report is not None:
-                add_report(self.folder, key, report)
+        build_texts(self.folder, self.data, lambda files, name: self._build(files, name, words))
 
     def vocabulary(self) -> Words:
         """The words that are predicted."""

@@ -13,7 +13,7 @@ from triptych.errors import UsageError
 from triptych.files.notices import notice
 from triptych.models.gpt import GptConfig
 from triptych.recipes.gpt_run import GptData, GptRun
-from triptych.recipes.run_start import add_report, check_same_vocabulary, entries
+from triptych.recipes.run_start import build_texts, check_same_vocabulary, entries
 from triptych.tokenizers.base import GeneratorTokenizer
 from triptych.tokenizers.byte_bpe import ByteBpe
 from triptych.tokenizers.characters import Characters
@@ -45,13 +45,7 @@ class GptCorpus:
         What is already there from an earlier start of the same run is kept.
         """
         tokenizer = self._tokenizer(start_from)
-        for key, inputs, name in (
-            ("text", self.data.text, "data"),
-            ("valid_text", self.data.valid_text, "valid"),
-        ):
-            report = self._build(inputs, name, tokenizer)
-            if report is not None:
-                add_report(self.folder, key, report)
+        build_texts(self.folder, self.data, lambda files, name: self._build(files, name, tokenizer))
 
     def tokenizer(self) -> ByteBpe | Characters:
         """The tokenizer that `prepare` has put there."""

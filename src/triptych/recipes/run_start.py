@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -73,12 +73,36 @@ def check_same_run(run: "DataclassInstance", out: Path) -> None:
     write_file(path, to_toml(run))
 
 
-def add_report(out: Path, name: str, report: Mapping[str, object]) -> None:
-    """Put what was read of one kind of text into the run's `corpus.json`, beside the others: at
-    once, as a start that is stopped before the next one does not read this one again."""
+class Texts(Protocol):
+    """What a run reads."""
+
+    @property
+    def text(self) -> tuple[str, ...]: ...
+    @property
+    def valid_text(self) -> tuple[str, ...]: ...
+
+
+Report = dict[str, object]
+
+
+def build_texts(
+    out: Path, texts: Texts, build: Callable[[tuple[str, ...], str], Report | None]
+) -> None:
+    """`build(files, name)` makes the folder `name` in `out` of what is to learn from, and then of
+    what is for validation; what it reports goes into `corpus.json`.
+
+    At once, as a start that is stopped before the second does not read the first again. None means
+    that it was there.
+    """
     path = out / "corpus.json"
-    reports = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    write_file(path, json.dumps({**reports, name: report}, indent=1))
+    for key, files, name in (
+        ("text", texts.text, "data"),
+        ("valid_text", texts.valid_text, "valid"),
+    ):
+        report = build(files, name)
+        if report is not None:
+            reports = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+            write_file(path, json.dumps({**reports, key: report}, indent=1))
 
 
 class Vocabulary(Protocol):
@@ -113,6 +137,8 @@ def check_same_vocabulary(
 
 def reconfigured(model: M, config: object) -> M:
     """The same weights in a model of another configuration, such as another dropout."""
+    if config == model.config:
+        return model
     other = type(model)(config)
     other.load_state_dict(model.state_dict())
     return other
