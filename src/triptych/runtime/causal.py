@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 from triptych.core.dropout import scaled_keep_mask
 
 ROWS = 64
-"""Queries of a strip; half and twice as many were within a third of it (docs/log.md, 2026-11-26)."""
+"""Queries of a strip; half and twice as many were within a third of it (docs/log.md)."""
 
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, p_drop: float) -> Tensor:
