@@ -26,7 +26,7 @@ class GeneratorSize:
     """Held-out stories whose beginning is given and whose rest is drawn."""
 
 
-FULL = GeneratorSize(max_updates=1000, warmup=80, n_continued=200)
+FULL = GeneratorSize(max_updates=700, warmup=80, n_continued=200)
 QUICK = GeneratorSize(max_updates=120, warmup=30, n_continued=40)
 
 
