@@ -33,6 +33,7 @@ from triptych.training.task import Outcome
 
 ROOT = Path(__file__).parents[1]
 MACHINE = "--device --threads"
+INFERENCE = "--precision --device --threads"
 SEARCH = (
     "--beam-size --length-penalty --alpha --patience --max-new-tokens --batch-tokens "
     "--split-sentences --on-too-long"
@@ -110,13 +111,13 @@ OPTIONS = {
         "--d-model --window --x-max --alpha --epochs --learning-rate --memory --workers --seed"
     ),
     "translate": (
-        f"MODEL --input --n-best --alignments --json --verify --quiet {SEARCH} {MACHINE}"
+        f"MODEL --input --n-best --alignments --json --verify --quiet {SEARCH} {INFERENCE}"
     ),
     "score": (
         "MODEL --source --target --input --length-penalty --alpha --on-too-long --json --quiet "
-        f"{MACHINE}"
+        f"{INFERENCE}"
     ),
-    "generate": f"MODEL --prompt --input --json --precision --quiet {DRAWING} {MACHINE}",
+    "generate": f"MODEL --prompt --input --json --quiet {DRAWING} {INFERENCE}",
     "fill": f"MODEL TEXT --top-k --candidates --json {MACHINE}",
     "embed": f"MODEL --input --out --quiet {EMBEDDING} {MACHINE}",
     "search": f"MODEL --corpus --query --top-k --json --quiet {EMBEDDING} {MACHINE}",
@@ -126,7 +127,7 @@ OPTIONS = {
     "analogy": "VECTORS A B C --top-k --json",
     "evaluate translation": (
         "MODEL --data --source --target --against --output --language --seed --json --quiet "
-        f"{SEARCH} {MACHINE}"
+        f"{SEARCH} {INFERENCE}"
     ),
     "evaluate classification": f"MODEL --data --json {COLUMNS} {MACHINE}",
     "evaluate sts": f"MODEL --data --json {COLUMNS} {MACHINE}",

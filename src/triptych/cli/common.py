@@ -33,6 +33,14 @@ class Machine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Inference(Machine):
+    """Machine."""
+
+    precision: Literal["fp32", "bf16", "int8"] = "fp32"
+    """Of the weights as they are used: smaller ones are read faster, and cost a little quality."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Search:
     """Search (what is not given is as the model's own generation_config.json says)."""
 

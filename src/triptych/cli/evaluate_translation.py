@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from triptych.cli.common import Machine, Search
+from triptych.cli.common import Inference, Search
 from triptych.cli.options import POSITIONAL
 from triptych.config import Range
 
@@ -35,7 +35,7 @@ class Options:
     quiet: bool = False
     """No progress."""
     search: Search = field(default_factory=Search)
-    machine: Machine = field(default_factory=Machine)
+    machine: Inference = field(default_factory=Inference)
 
 
 def run(options: Options) -> int:
@@ -51,7 +51,8 @@ def run(options: Options) -> int:
     test = pair_files(options.data, options.source, options.target)
     model = find_model(options.model)
     language = papers_language(options.language, model_notes(model).get("target_language"))
-    translator = load_translator(model, device=options.machine.choose())
+    place = options.machine.choose()
+    translator = load_translator(model, device=place, precision=options.machine.precision)
     report = evaluate_translation(
         translator,
         test,

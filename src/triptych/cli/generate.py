@@ -1,9 +1,9 @@
 """triptych generate: go on with a text, or with each line of a file."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated
 
-from triptych.cli.common import Drawing, Machine
+from triptych.cli.common import Drawing, Inference
 from triptych.cli.options import POSITIONAL
 from triptych.errors import UsageError
 
@@ -21,12 +21,10 @@ class Options:
     for each line in, with \n for a line end, \r for a carriage return and \\ for a backslash."""
     json: bool = False
     """One JSON object a prompt, with tokens, log-probabilities and what ended the text."""
-    precision: Literal["fp32", "bf16", "int8"] = "fp32"
-    """Of the weights as they are used: smaller ones are read faster, and cost a little quality."""
     quiet: bool = False
     """No progress."""
     drawing: Drawing = field(default_factory=Drawing)
-    machine: Machine = field(default_factory=Machine)
+    machine: Inference = field(default_factory=Inference)
 
 
 def run(options: Options) -> int:
@@ -39,7 +37,7 @@ def run(options: Options) -> int:
         raise UsageError("triptych generate needs either --prompt TEXT or --input FILE")
     options.drawing.over(GenerateOptions())  # so that what is wrong is said before a model is read
     place = options.machine.choose()
-    generator = load_generator(options.model, device=place, precision=options.precision)
+    generator = load_generator(options.model, device=place, precision=options.machine.precision)
     chosen = options.drawing.over(generator.options)
     if options.input is not None:
         form = to_json if options.json else lambda found: on_one_line(found.text)

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Literal
 
-from triptych.cli.common import Machine
+from triptych.cli.common import Inference
 from triptych.cli.options import POSITIONAL
 from triptych.errors import UsageError
 
@@ -32,7 +32,7 @@ class Options:
     """One JSON object a line, with each token's log-probability."""
     quiet: bool = False
     """No progress."""
-    machine: Machine = field(default_factory=Machine)
+    machine: Inference = field(default_factory=Inference)
 
 
 def run(options: Options) -> int:
@@ -55,7 +55,8 @@ def _score_translations(options: Options, source: str, target: str) -> int:
     if options.on_too_long is not None:
         raise UsageError("--on-too-long goes with --input; a translation is scored as a whole")
     penalty = TranslateOptions(length_penalty=options.length_penalty, alpha=options.alpha)
-    translator = load_translator(options.model, device=options.machine.choose())
+    place = options.machine.choose()
+    translator = load_translator(options.model, device=place, precision=options.machine.precision)
     for found in score_files(translator, source, target, penalty, quiet=options.quiet):
         print(json.dumps(asdict(found), ensure_ascii=False) if options.json else found.score)
     return 0
@@ -67,7 +68,8 @@ def _score_texts(options: Options, path: str) -> int:
 
     if options.length_penalty != "none":
         raise UsageError("--length-penalty goes with translations; a text's score is its own")
-    generator = load_generator(options.model, device=options.machine.choose())
+    place = options.machine.choose()
+    generator = load_generator(options.model, device=place, precision=options.machine.precision)
     for found in score_file(generator, path, options.on_too_long, quiet=options.quiet):
         print(to_json(found) if options.json else found.logprob)
     return 0

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
-from triptych.cli.common import Machine, Search
+from triptych.cli.common import Inference, Search
 from triptych.cli.options import POSITIONAL
 
 
@@ -26,7 +26,7 @@ class Options:
     quiet: bool = False
     """No progress."""
     search: Search = field(default_factory=Search)
-    machine: Machine = field(default_factory=Machine)
+    machine: Inference = field(default_factory=Inference)
 
 
 def run(options: Options) -> int:
@@ -36,7 +36,10 @@ def run(options: Options) -> int:
 
     form = line_form(options.n_best, options.alignments, options.json)
     translator = load_translator(
-        options.model, device=options.machine.choose(), verify=options.verify
+        options.model,
+        device=options.machine.choose(),
+        precision=options.machine.precision,
+        verify=options.verify,
     )
     chosen = replace(
         options.search.over(translator.options),

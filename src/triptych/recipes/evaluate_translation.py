@@ -17,6 +17,7 @@ from triptych.recipes.translate_file import BLOCK, counted
 from triptych.recipes.translate_options import TranslateOptions
 from triptych.recipes.translation_data import read_pairs
 from triptych.recipes.translator import Translator
+from triptych.runtime.packed import Precision
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class TranslationReport:
     scores: TranslationScores
     against: PairedComparison | None
     options: TranslateOptions
+    precision: Precision
     seconds: float
     """Of translating alone."""
     n_at_limit: int
@@ -46,6 +48,7 @@ class TranslationReport:
             "beam_size": self.options.beam_size,
             "length_penalty": self.options.length_penalty,
             "alpha": self.options.alpha,
+            "precision": self.precision,
             "n_at_limit": self.n_at_limit,
             "seconds": round(self.seconds, 3),
             "against": self.against.to_json() if self.against else None,
@@ -90,6 +93,7 @@ def evaluate_translation(
         if baseline is None
         else paired_bootstrap(texts, baseline, references, language, seed=seed),
         options=options,
+        precision=translator.twin.precision,
         seconds=seconds,
         n_at_limit=sum(translation.reached_limit for translation in translations),
     )

@@ -1,17 +1,27 @@
-"""What decodes in a generator's place: the module itself, or its fast twin where there is one."""
+"""What decodes in a module's place: the module itself, or its fast twin where there is one."""
 
-from typing import TypeGuard
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
 
 import torch
+from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from triptych.errors import UsageError
+from triptych.models.encoder_decoder import EncoderDecoder
 from triptych.models.gpt import Gpt
-from triptych.recipes.generator_parts import Decoder, GeneratorModule
+from triptych.runtime.encoder_decoder import FastEncoderDecoder
 from triptych.runtime.gpt import FastGpt
 from triptych.runtime.packed import Precision
 
 Version = tuple[int, list[tuple[int, int]]]
+Decoding = TypeVar("Decoding")
+"""What the module and its twin both do: a protocol, such as `generator_parts.Decoder`."""
+
+TWINS: Mapping[type, Callable[[Any, Precision], Any]] = {
+    Gpt: FastGpt,
+    EncoderDecoder: FastEncoderDecoder,
+}
 
 
 class _Steps:
@@ -28,39 +38,39 @@ _STEPS = _Steps()
 register_optimizer_step_post_hook(_STEPS.count)
 
 
-class FastTwin:
+class FastTwin(Generic[Decoding]):
     """`FastTwin(module, precision)()` is a twin of the module as it is now.
 
     It is made when it is first asked for, and again when a weight was replaced or changed in
     place since. On a GPU the module decodes itself, in float32 or bf16.
     """
 
-    def __init__(self, module: GeneratorModule, precision: Precision = "fp32") -> None:
+    def __init__(self, module: Decoding, precision: Precision = "fp32") -> None:
         """Raises UsageError for int8 on a GPU."""
-        self.module, self.precision = module, precision
-        if not has_twin(module) and precision == "int8":
+        self.module: Any = module
+        self.precision = precision
+        if not has_twin(self.module) and precision == "int8":
             raise UsageError("precision int8 is for a CPU; choose bf16, or --device cpu")
-        if not has_twin(module) and precision == "bf16":
-            module.to(torch.bfloat16)
-        self.twin: FastGpt | None = None
+        if not has_twin(self.module) and precision == "bf16":
+            self.module.to(torch.bfloat16)
+        self.twin: Decoding | None = None
         self.version: Version | None = None
 
-    def __call__(self) -> Decoder:
-        module = self.module
-        if not has_twin(module):
-            return module
-        version = version_of(module)
+    def __call__(self) -> Decoding:
+        if not has_twin(self.module):
+            return self.module  # type: ignore[no-any-return]
+        version = version_of(self.module)
         if self.twin is None or version != self.version:
-            self.twin, self.version = FastGpt(module, self.precision), version
+            self.twin, self.version = TWINS[type(self.module)](self.module, self.precision), version
         return self.twin
 
 
-def has_twin(module: GeneratorModule) -> TypeGuard[Gpt]:
-    """Whether it is one that `runtime/gpt.py` knows, on a CPU."""
-    return isinstance(module, Gpt) and next(module.parameters()).device.type == "cpu"
+def has_twin(module: Any) -> bool:
+    """Whether it is of a class that `runtime/` knows, on a CPU."""
+    return type(module) in TWINS and next(module.parameters()).device.type == "cpu"
 
 
-def version_of(module: Gpt) -> Version:
+def version_of(module: nn.Module) -> Version:
     """Changes with every change of a weight that torch counts, and with every optimizer's step: all
     but what is done through `.data`. Reading the weights themselves would take longer than a text.
     """

@@ -23,6 +23,7 @@ from triptych.recipes.generate_options import (
     generation_options,
 )
 from triptych.recipes.generator_parts import (
+    Decoder,
     GeneratorModule,
     Ids,
     best_completion,
@@ -33,6 +34,7 @@ from triptych.recipes.generator_parts import (
     places,
     prompt_number,
     requests_for,
+    text_number,
 )
 from triptych.recipes.score_texts import Reader, score_ids
 from triptych.recipes.translator import evaluating
@@ -41,10 +43,6 @@ from triptych.tokenizers.base import GeneratorTokenizer
 
 BATCH_TOKENS = {"cpu": 4096, "cuda": 32_768}
 """Tokens of a batch, prompts and what may follow them: speed and memory only."""
-
-
-def _text_number(number: int) -> str:
-    return f"text {number + 1}"
 
 
 class Generator:
@@ -69,7 +67,7 @@ class Generator:
         Raises UsageError for int8 on a GPU.
         """
         self.module = module if device is None else module.to(device)
-        self.twin = FastTwin(self.module, precision)
+        self.twin = FastTwin[Decoder](self.module, precision)
         self.tokenizer = tokenizer
         self.options = options if options is not None else GenerateOptions()
         self.batch_tokens = BATCH_TOKENS.get(self.device.type, BATCH_TOKENS["cpu"])
@@ -178,7 +176,7 @@ class Generator:
         *,
         prompts: Sequence[str] | None = None,
         on_too_long: OnTooLong | None = None,
-        place: Callable[[int], str] = _text_number,
+        place: Callable[[int], str] = text_number,
     ) -> list[TextScore]:
         """The log-probability of each text and of each of its tokens, in order.
 

@@ -138,6 +138,11 @@ def prompt_number(number: int) -> str:
     return f"prompt {number + 1}"
 
 
+def text_number(number: int) -> str:
+    """The place of a text that is given in a list."""
+    return f"text {number + 1}"
+
+
 def places(name: str, done: int, numbers: Sequence[int]) -> Callable[[int], str]:
     """The place of each of some lines of the input `name`, of which `done` came before."""
     return lambda number: f"{name}:{done + numbers[number] + 1}"

@@ -36,8 +36,8 @@ def load(
     `triptych-elmo`, and the files published for ELMo (options.json and an .hdf5), a WordEncoder;
     `triptych-vectors` (what `triptych train word2vec` and `train glove` write), and a file in
     word2vec's formats or GloVe's, WordVectors, always on the CPU. On a GPU if there is one, or on
-    `device`; the weights in `precision`, which an Encoder has in fp32 and bf16, a Generator in int8
-    as well. `verify` checks the hashes of all files again.
+    `device`; the weights in `precision`, which an Encoder has in fp32 and bf16, a Translator and a
+    Generator in int8 as well. `verify` checks the hashes of all files again.
 
     Raises ModelFileError for what is missing, damaged or of a kind we do not know, UsageError for a
     precision that it cannot have, MachineError for a device that is not there.
@@ -63,15 +63,18 @@ def load(
     if isinstance(folder.model, Elmo):
         _check_precision(precision, "an ELMo model", "fp32")
         return WordEncoder.from_folder(folder, place)
-    _check_precision(precision, "a translation model", "fp32")
-    return Translator.from_folder(folder, place)
+    return Translator.from_folder(folder, place, precision)
 
 
 def load_translator(
-    name_or_path: Path | str, *, device: str = "auto", verify: bool = False
+    name_or_path: Path | str,
+    *,
+    device: str = "auto",
+    precision: Precision = "fp32",
+    verify: bool = False,
 ) -> Translator:
     """As `load`. Raises ModelFileError for a model of another family."""
-    model = load(name_or_path, device=device, verify=verify)
+    model = load(name_or_path, device=device, precision=precision, verify=verify)
     if not isinstance(model, Translator):
         raise ModelFileError(f"{name_or_path} is {_kind(model)}; this needs a translation model")
     return model

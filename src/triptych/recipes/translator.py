@@ -8,14 +8,12 @@ from itertools import islice
 import torch
 
 from triptych.checkpoint import ModelFolder
-from triptych.data.batching import by_length, collate_pairs
-from triptych.decoding.beam import beam_search
+from triptych.data.batching import by_length
 from triptych.decoding.candidates import TokenRoles
-from triptych.decoding.forced import as_hypotheses, forced_log_probs
-from triptych.decoding.greedy import greedy_search
 from triptych.decoding.hypotheses import Hypothesis
 from triptych.errors import DataError, UsageError
 from triptych.models.encoder_decoder import EncoderDecoder
+from triptych.recipes.fast_twin import FastTwin
 from triptych.recipes.model_kinds import translation_parts
 from triptych.recipes.translate_options import (
     TranslateOptions,
@@ -24,12 +22,14 @@ from triptych.recipes.translate_options import (
 )
 from triptych.recipes.translation import ForcedScore, Translation, assemble
 from triptych.recipes.translation_pieces import Piece, cut_into_pieces
+from triptych.recipes.translation_search import Searcher, TranslationDecoder
 from triptych.recipes.word_alignment import (
     AlignmentHead,
     WordAlignment,
     align_words,
     cross_attentions,
 )
+from triptych.runtime.packed import Precision
 from triptych.tokenizers.base import TranslationTokenizer
 
 
@@ -43,12 +43,19 @@ class Translator:
         options: TranslateOptions | None = None,
         *,
         device: torch.device | str | None = None,
+        precision: Precision = "fp32",
         alignment_head: AlignmentHead | None = None,
         banned_ids: Sequence[int] = (),
     ) -> None:
         """`options` are those that calls of `translate` start from; `banned_ids` never occur in
-        a translation, besides padding and the unknown token. With a device the module moves."""
+        a translation, besides padding and the unknown token. With a device the module moves.
+
+        `precision` is that of the weights as they are used: on a CPU they are packed copies, made
+        at the first call. Alignments are always read from the module itself. Raises UsageError for
+        int8 on a GPU.
+        """
         self.module = module if device is None else module.to(device)
+        self.twin = FastTwin[TranslationDecoder](self.module, precision)
         self.tokenizer = tokenizer
         self.options = options if options is not None else TranslateOptions()
         self.alignment_head = alignment_head
@@ -59,7 +66,10 @@ class Translator:
 
     @classmethod
     def from_folder(
-        cls, folder: ModelFolder, device: torch.device | str | None = None
+        cls,
+        folder: ModelFolder,
+        device: torch.device | str | None = None,
+        precision: Precision = "fp32",
     ) -> "Translator":
         """With the search options, the banned ids and the alignment head that a folder states.
 
@@ -72,6 +82,7 @@ class Translator:
             tokenizer,
             options_from_generation(folder.generation, place),
             device=device,
+            precision=precision,
             alignment_head=AlignmentHead.from_json(head, "config.json") if head else None,
             banned_ids=banned_from_generation(folder.generation, place),
         )
@@ -152,10 +163,14 @@ class Translator:
         for number, pair in pairs.items():
             self._check_length(first_line + number, pair)
         scores = [ForcedScore.blank() for _ in sources]
-        for number, hypothesis in self._forced(pairs, chosen):
-            tokens = self.tokenizer.target_tokens(hypothesis.token_ids)
-            scores[number] = ForcedScore.of(hypothesis, tokens)
+        with evaluating(self.module):
+            for number, hypothesis in self._searcher().forced(pairs, chosen):
+                tokens = self.tokenizer.target_tokens(hypothesis.token_ids)
+                scores[number] = ForcedScore.of(hypothesis, tokens)
         return scores
+
+    def _searcher(self) -> Searcher:
+        return Searcher(self.twin(), self.module.config, self.roles, self.device)
 
     def _options(
         self,
@@ -186,42 +201,13 @@ class Translator:
         found: list[list[Hypothesis]] = [[] for _ in pieces]
         with evaluating(self.module):
             lengths = [len(piece.source_ids) for piece in pieces]
+            searcher = self._searcher()
             for batch in by_length(lengths, max(1, options.batch_tokens // options.beam_size)):
-                hypotheses = self._search([pieces[i] for i in batch], options)
+                hypotheses = searcher.search([pieces[i] for i in batch], options)
                 for number, of_piece in zip(batch, hypotheses, strict=True):
                     found[number] = of_piece
             aligned = self._align(pieces, found, options) if options.alignments else None
         return assemble(len(lines), pieces, found, aligned, self.tokenizer, options)
-
-    @torch.inference_mode()
-    def _search(self, pieces: Sequence[Piece], options: TranslateOptions) -> list[list[Hypothesis]]:
-        """The best hypotheses of each piece, all in one batch."""
-        c, device = self.module.config, self.device
-        pairs = [(piece.source_ids, piece.source_ids[-1:]) for piece in pieces]
-        batch = collate_pairs(pairs, c.pad_id, c.start_id).to(device)
-        cache = self.module.start_decoding(batch.source_ids, batch.source_valid)
-        limits = [piece.limit for piece in pieces]
-        prefixes = [piece.prefix_ids for piece in pieces]
-        if options.beam_size == 1 and options.patience == 1:
-            greedy = greedy_search(
-                self.module.next_logits,
-                cache,
-                self.roles,
-                limits,
-                penalty=(options.length_penalty, options.alpha),
-                prefixes=prefixes,
-                device=device,
-            )
-            return [[hypothesis] for hypothesis in greedy]
-        return beam_search(
-            self.module.next_logits,
-            cache,
-            self.roles,
-            limits,
-            options=options.beam_options(),
-            prefixes=prefixes,
-            device=device,
-        )
 
     def _align(
         self,
@@ -244,28 +230,6 @@ class Translator:
             )
             for weights, (source_ids, target_ids) in zip(attentions, pairs, strict=True)
         ]
-
-    @torch.inference_mode()
-    def _forced(
-        self, pairs: dict[int, tuple[list[int], list[int]]], options: TranslateOptions
-    ) -> Iterator[tuple[int, Hypothesis]]:
-        """The score of each pair with its number, batch by batch, longest first."""
-        c, penalty = self.module.config, (options.length_penalty, options.alpha)
-        order = sorted(pairs, key=lambda i: -max(map(len, pairs[i])))
-        with evaluating(self.module):
-            while order:
-                n_rows = max(1, options.batch_tokens // max(map(len, pairs[order[0]])))
-                some, order = order[:n_rows], order[n_rows:]
-                rows = [pairs[i] for i in some]
-                batch = collate_pairs(rows, c.pad_id, c.start_id).to(self.device)
-                hidden = self.module(batch.source_ids, batch.source_valid, batch.target_in)
-                log_probs = forced_log_probs(
-                    hidden, self.module.logits, batch.target_out, self.roles.outside_ids
-                )
-                targets = [target for _, target in rows]
-                yield from zip(
-                    some, as_hypotheses(log_probs, targets, c.eos_id, penalty), strict=True
-                )
 
     def _check_length(self, line: int, pair: tuple[list[int], list[int]]) -> None:
         limit = self.module.config.max_seq_len

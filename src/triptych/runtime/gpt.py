@@ -8,14 +8,11 @@ whatever the weights are: they cost little there, and bf16 attention is the slow
 Shapes: B batch, T new positions, S all positions seen, E model width, H heads, D head width.
 """
 
-import math
-from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from triptych.core.blocks import Block
 from triptych.core.cache import RaggedCache, SelfAttentionCache
@@ -23,6 +20,18 @@ from triptych.core.feed_forward import FeedForward
 from triptych.core.masks import causal_mask, causal_padding_mask
 from triptych.models.gpt import Gpt, last_real
 from triptych.runtime.packed import Precision, packed
+from triptych.runtime.parts import (
+    Kit,
+    additive,
+    affine,
+    attend,
+    float_norm,
+    joined,
+    merge,
+    packed_kit,
+    scaled_queries,
+    split,
+)
 
 
 class _View(NamedTuple):
@@ -43,8 +52,9 @@ class FastGpt:
 
     def __init__(self, gpt: Gpt, precision: Precision = "fp32") -> None:
         self.gpt, self.config, self.precision = gpt, gpt.config, precision
-        self.blocks = [_FastBlock(b, precision) for b in gpt.blocks if isinstance(b, Block)]
-        self.norm = _norm(gpt.norm)
+        kit = packed_kit(precision)
+        self.blocks = [_FastBlock(b, kit) for b in gpt.blocks if isinstance(b, Block)]
+        self.norm = float_norm(gpt.norm)
         self.head = packed(gpt.token_embedding.weight, None, precision)
 
     @torch.inference_mode()
@@ -79,19 +89,16 @@ class FastGpt:
 class _FastBlock:
     """x + SelfAttention(LayerNorm(x)), then x + FeedForward(LayerNorm(x)), on x [B, T, E]."""
 
-    def __init__(self, block: Block, precision: Precision) -> None:
+    def __init__(self, block: Block, kit: Kit) -> None:
         given, feed_forward = block.self_attention, block.feed_forward
         assert isinstance(feed_forward, FeedForward)
         self.n_heads = given.n_heads
-        scale = 1 / math.sqrt(given.w_q.out_features / given.n_heads)  # of equation 1, once for all
-        weight = torch.cat([given.w_q.weight * scale, given.w_k.weight, given.w_v.weight])
-        bias = torch.cat([given.w_q.bias * scale, given.w_k.bias, given.w_v.bias])
-        self.w_qkv = packed(weight, bias, precision)  # [3E, E]
-        self.w_o = packed(given.w_o.weight, given.w_o.bias, precision)
+        self.w_qkv = joined(kit, scaled_queries(given), affine(given.w_k), affine(given.w_v))
+        self.w_o = kit.product(given.w_o.weight, given.w_o.bias, None)
         up, down = feed_forward.w_up, feed_forward.w_down
-        self.w_up = packed(up.weight, up.bias, precision, feed_forward.activation)
-        self.w_down = packed(down.weight, down.bias, precision)
-        self.norm_1, self.norm_2 = _norm(block.residual_1.norm), _norm(block.residual_2.norm)
+        self.w_up = kit.product(up.weight, up.bias, feed_forward.activation)
+        self.w_down = kit.product(down.weight, down.bias, None)
+        self.norm_1, self.norm_2 = kit.norm(block.residual_1.norm), kit.norm(block.residual_2.norm)
 
     def __call__(self, x: Tensor, view: _View, past: SelfAttentionCache | None) -> Tensor:
         """x is changed in place."""
@@ -100,19 +107,15 @@ class _FastBlock:
         return x
 
     def _attend(self, qkv: Tensor, view: _View, past: SelfAttentionCache | None) -> Tensor:
-        heads = qkv.view(*qkv.shape[:2], 3, self.n_heads, -1)  # [B, T, 3E] -> [B, T, 3, H, D]
-        q, k, v = heads.permute(2, 0, 3, 1, 4)  # [B, H, T, D] each
+        q, k, v = split(qkv, 3, self.n_heads)
         if past is not None:
             k, v = past.extend(lambda: (k, v))
-        if q.size(2) > 1:
-            values = F.scaled_dot_product_attention(
-                q, k, v, attn_mask=view.mask, is_causal=view.is_causal, scale=1.0
-            )
-        else:  # at one position three operations are faster than the fused kernel
-            scores = q @ k.mT
-            weights = (scores if view.mask is None else scores.add_(view.mask)).softmax(dim=-1)
-            values = weights @ v
-        return values.transpose(1, 2).flatten(-2)  # [B, T, E]
+        if q.size(2) == 1:
+            return merge(attend(q, k, v, view.mask))
+        values = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=view.mask, is_causal=view.is_causal, scale=1.0
+        )
+        return merge(values)
 
 
 def _view(seen: Tensor | None, n_past: int, n_new: int) -> _View:
@@ -122,16 +125,4 @@ def _view(seen: Tensor | None, n_past: int, n_new: int) -> _View:
         allowed = causal_mask(n_new, n_past + n_new)
     else:
         return _View(None, n_new > 1)
-    # Once for all blocks: given as booleans, each of them would turn it into numbers again.
-    return _View(torch.zeros(allowed.shape).masked_fill_(~allowed, float("-inf")), False)
-
-
-def _norm(norm: nn.LayerNorm) -> Callable[[Tensor], Tensor]:
-    weight, bias = norm.weight.detach().float(), norm.bias.detach().float()
-    return partial(
-        F.layer_norm,
-        normalized_shape=norm.normalized_shape,
-        weight=weight,
-        bias=bias,
-        eps=norm.eps,
-    )
+    return _View(additive(allowed), False)

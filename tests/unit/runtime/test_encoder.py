@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from triptych.models.bert import Bert, BertConfig
-from triptych.runtime import encoder, linear
+from triptych.runtime import linear, post_norm
 from triptych.runtime.encoder import FastBert
 from triptych.runtime.linear import fast_linear
 
@@ -40,7 +40,7 @@ RAGGED = [[9, 9, 9], [12, 3, 1, 7], [20], [12, 7, 7, 12, 7], [5, 0, 4, 0, 0]]
 def test_it_is_the_module(
     activation: str, lengths: list[int], packed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoder, "takes_padding_out", lambda device: packed)
+    monkeypatch.setattr(post_norm, "takes_padding_out", lambda device: packed)
     bert, given = made(activation), inputs(lengths)
     with torch.no_grad():
         expected = bert(*given)
@@ -65,7 +65,7 @@ def test_in_bf16_it_stays_near(
     lengths: list[int], packed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stated bound: 3 % of the norm of the float32 result, as the plain module in bf16."""
-    monkeypatch.setattr(encoder, "takes_padding_out", lambda device: packed)
+    monkeypatch.setattr(post_norm, "takes_padding_out", lambda device: packed)
     bert, given = made(), inputs(lengths)
     with torch.no_grad():
         expected = bert(*given)[given[1]]

@@ -1,0 +1,103 @@
+"""What the fast twins of all three families are made of.
+
+Shapes: B batch, T positions, S key positions, E model width, H heads, D head width.
+"""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from triptych.core.attention import MultiHeadAttention
+from triptych.runtime.linear import fast_linear
+from triptych.runtime.packed import Activation, Precision, Product, packed
+
+MakeProduct = Callable[[Tensor, Tensor, Activation | None], Product]
+"""weight [O, I], bias [O], activation -> act(x Wᵀ + b)."""
+
+
+class Kit(NamedTuple):
+    """How a twin's parts are made from a module's."""
+
+    product: MakeProduct
+    norm: Callable[[nn.LayerNorm], Product]
+
+
+def packed_kit(precision: Precision) -> Kit:
+    """Copies laid out for the product, in this precision; norms, and all between, in float32."""
+
+    def product(weight: Tensor, bias: Tensor, activation: Activation | None) -> Product:
+        return packed(weight, bias, precision, activation)
+
+    return Kit(product, float_norm)
+
+
+def plain_kit() -> Kit:
+    """The module's own weights, in the precision that they have."""
+
+    def product(weight: Tensor, bias: Tensor, activation: Activation | None) -> Product:
+        return partial(fast_linear, weight=weight, bias=bias, activation=activation)
+
+    return Kit(product, lambda norm: norm)
+
+
+def float_norm(norm: nn.LayerNorm) -> Product:
+    """The same in float32, whatever precision the module has."""
+    weight, bias = norm.weight.detach().float(), norm.bias.detach().float()
+    return partial(
+        F.layer_norm,
+        normalized_shape=norm.normalized_shape,
+        weight=weight,
+        bias=bias,
+        eps=norm.eps,
+    )
+
+
+Affine = tuple[Tensor, Tensor]
+"""weight [O, I] and bias [O] of a projection."""
+
+
+def affine(projection: nn.Linear) -> Affine:
+    return projection.weight.detach(), projection.bias.detach()
+
+
+def scaled_queries(attention: MultiHeadAttention) -> Affine:
+    """w_q with the 1 / √D of equation 1 within, once for all steps."""
+    weight, bias = affine(attention.w_q)
+    scale = 1 / math.sqrt(len(bias) / attention.n_heads)
+    return weight * scale, bias * scale
+
+
+def joined(kit: Kit, *projections: Affine) -> Product:
+    """Several projections of one input as one product: [..., I] -> [..., all their outputs]."""
+    weights, biases = zip(*projections, strict=True)
+    return kit.product(torch.cat(weights), torch.cat(biases), None)
+
+
+def split(joint: Tensor, n_parts: int, n_heads: int) -> list[Tensor]:
+    """A joined product [B, T, n_parts · E] -> its parts, each [B, H, T, D]."""
+    heads = joint.view(*joint.shape[:2], n_parts, n_heads, -1)  # [B, T, parts, H, D]
+    return list(heads.permute(2, 0, 3, 1, 4).unbind())
+
+
+def merge(values: Tensor) -> Tensor:
+    """[B, H, T, D] -> [B, T, E]."""
+    return values.transpose(1, 2).flatten(-2)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """Attention of few queries, scaled already, in three operations: faster there than the fused
+    kernel. q [B, H, T, D], k and v [B, H, S, D], mask broadcastable to [B, H, T, S] and added to
+    the scores -> [B, H, T, D]."""
+    scores = q @ k.mT
+    weights = (scores if mask is None else scores.add_(mask)).softmax(dim=-1)
+    return weights @ v
+
+
+def additive(allowed: Tensor) -> Tensor:
+    """A boolean mask as numbers to add, once for all blocks: each would turn it into them again."""
+    return torch.zeros(allowed.shape).masked_fill_(~allowed, float("-inf"))
