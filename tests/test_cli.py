@@ -85,7 +85,7 @@ OPTIONS = {
         "--out --config --fresh --quiet --json "
         "--text --valid-text --documents --text-field --tokenizer --kind --vocab-size "
         "--max-seq-len --batch-size --whole-documents --attend-across --reset-positions "
-        "--preset --dropout --from "
+        "--preset --dropout --from --initial-std --sinusoidal-start "
         "--learning-rate --warmup --schedule --decay-share --beta-1 --beta-2 --eps "
         "--weight-decay --clip-norm --optimizer --muon-learning-rate "
         "--max-updates --accumulate --precision --validate-every --checkpoint-every --select "

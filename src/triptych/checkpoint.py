@@ -90,11 +90,12 @@ def save_folder(
     write_folder(folder, fill, needs=total_bytes(weights))
 
 
-def load_folder(folder: Path | str, *, verify: bool = False) -> ModelFolder:
+def load_folder(folder: Path | str, *, verify: bool = False, mapped: bool = False) -> ModelFolder:
     """Read a model folder, ours or one from the Hub.
 
     Hashes are checked at the first load and remembered; `verify` checks them again. The random
-    generator is left as it was.
+    generator is left as it was. With `mapped`, weights that have the file's form stay in the file,
+    which must not be changed while the model is in use; they cost this process no memory.
 
     Raises ModelFileError naming the file and what is wrong with it.
     """
@@ -108,13 +109,14 @@ def load_folder(folder: Path | str, *, verify: bool = False) -> ModelFolder:
     family.check_fit(config, tokenizer, str(folder))
     with open_weights(folder) as tensors:
         config = family.complete(config, tensors)
-        model = build(family, config, family.from_tensors(tensors, config, str(folder)))
+        read = family.from_mapped if mapped else family.from_tensors
+        model = build(family, config, read(tensors, config, str(folder)))
     return ModelFolder(model, tokenizer, config_json, read_generation(folder, config_json))
 
 
 def build(family: Family, config: Any, state: Mapping[str, Tensor]) -> nn.Module:
-    """The model with these weights, in evaluation mode; draws no random number."""
-    with torch.random.fork_rng(devices=[]):
+    """The model with these weights themselves, in evaluation mode; draws no random number."""
+    with torch.device("meta"):  # shapes alone: no weights are drawn only to be replaced
         model = family.model(config)
     model.load_state_dict(state, assign=True)
     return model.eval()

@@ -19,6 +19,7 @@ from triptych.files import atomic
 from triptych.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from triptych.models.gpt import Gpt, GptConfig
 from triptych.tokenizers.bpe import JointBpe
+from triptych.tokenizers.byte_bpe import ByteBpe
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +91,24 @@ def test_a_loaded_model_trains_and_does_not_lean_on_its_file(folder, model):
     loaded.logits(loaded(ids, ids >= 0, ids)).sum().backward()
     assert all(parameter.grad is not None for parameter in loaded.parameters())
     assert same(loaded.state_dict(), model.state_dict())
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_gpt_leans_on_its_file_only_where_it_may(tmp_path: Path, mapped: bool) -> None:
+    """Mapped weights are in the memory of the file; a change of them does not change the file."""
+    torch.manual_seed(0)
+    shape = {"d_model": 8, "d_ff": 12, "n_heads": 2, "n_layers": 1, "max_seq_len": 9}
+    gpt = Gpt(GptConfig(vocab_size=257, eos_id=256, **shape))
+    folder = tmp_path / "gpt"
+    save_folder(folder, gpt, ByteBpe.train(["abc\n"], 257))
+    before = (folder / "model.safetensors").read_bytes()
+    loaded = load_folder(folder, mapped=mapped).model
+    assert same(loaded.state_dict(), gpt.state_dict())
+    in_file = {row.split()[-1] for row in Path("/proc/self/maps").read_text().splitlines()}
+    assert (str(folder / "model.safetensors") in in_file) is mapped
+    with torch.no_grad():
+        loaded.token_embedding.weight.fill_(1)
+    assert (folder / "model.safetensors").read_bytes() == before
 
 
 def test_loading_and_saving_draw_no_random_number(tmp_path, folder, model, tokenizer):

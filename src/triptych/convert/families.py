@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,18 @@ class Family:
     complete: Callable[[Any, Tensors], Any]
     """The configuration, once the names of the stored tensors are known."""
     from_tensors: Callable[[Tensors, Any, str], dict[str, Tensor]]
+    """Our state dict, in its own memory."""
     to_tensors: Callable[[Tensors, Any], dict[str, Tensor]]
     load_tokenizer: Callable[[Path], Tokenizer]
     check_fit: Callable[[Any, Any, str], None]
     """Raises ModelFileError if a tokenizer speaks of other ids than the model."""
+    views: Callable[[Tensors, Any, str], dict[str, Tensor]] | None = None
+    """As `from_tensors`, without a copy of what needs none; none where everything is reordered."""
+
+    @property
+    def from_mapped(self) -> Callable[[Tensors, Any, str], dict[str, Tensor]]:
+        """Our state dict, in the memory of what is given as far as that is possible."""
+        return self.views or self.from_tensors
 
 
 def _check_translation(config: Any, tokenizer: Any, place: str) -> None:
@@ -114,6 +123,7 @@ GPT2 = Family(
     to_tensors=gpt2.to_gpt2,
     load_tokenizer=load_tokenizer,
     check_fit=_check_generator,
+    views=partial(gpt2.from_gpt2, copy=False),
 )
 ELMO = Family(
     model_type=elmo.MODEL_TYPE,

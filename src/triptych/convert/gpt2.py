@@ -83,8 +83,11 @@ def _joined(state: Mapping[str, Tensor], entry: Entry) -> Tensor:
     return tensor.T.contiguous() if entry.is_matrix else tensor
 
 
-def from_gpt2(tensors: Mapping[str, Tensor], config: GptConfig, place: str) -> dict[str, Tensor]:
-    """Tensors of a GPT2LMHeadModel or GPT2Model -> our state dict, float32, in its own memory.
+def from_gpt2(
+    tensors: Mapping[str, Tensor], config: GptConfig, place: str, *, copy: bool = True
+) -> dict[str, Tensor]:
+    """Tensors of a GPT2LMHeadModel or GPT2Model -> our state dict, float32, in its own memory; or,
+    without `copy`, views of what is given where that is float32 already.
 
     Raises ModelFileError, with `place` and the tensor's name, for one that is missing, not known,
     of another shape, not finite, or an output matrix that differs from the embedding.
@@ -100,8 +103,8 @@ def from_gpt2(tensors: Mapping[str, Tensor], config: GptConfig, place: str) -> d
         tensor = tensors[name]
         check_tensor(name, entry.shape, tensor, place)
         for ours, part in zip(entry.ours, tensor.chunk(len(entry.ours), dim=-1), strict=True):
-            part = part.T if entry.is_matrix else part
-            state[ours] = part.to(torch.float32).clone(memory_format=torch.contiguous_format)
+            part = (part.T if entry.is_matrix else part).to(torch.float32)
+            state[ours] = part.clone(memory_format=torch.contiguous_format) if copy else part
         used.add(name)
     _check_output(tensors, prefix + WORDS, place)
     masks = {name for name in tensors if MASKS.fullmatch(name.removeprefix(prefix))}

@@ -47,7 +47,7 @@ def initialize_bert(module: nn.Module, std: float = 0.02, waves: bool = False) -
         if isinstance(part, nn.LayerNorm):
             part.reset_parameters()
         elif waves and isinstance(part, LearnedPositions):
-            part.weight.copy_(sinusoidal_table(*part.weight.shape) * (std * math.sqrt(2)))
+            begin_as_waves(part, std)
         elif isinstance(part, nn.Linear | nn.Embedding | LearnedPositions):
             nn.init.trunc_normal_(part.weight, std=std, a=-2 * std, b=2 * std)
         if isinstance(part, nn.Linear) and part.bias is not None:
@@ -56,21 +56,29 @@ def initialize_bert(module: nn.Module, std: float = 0.02, waves: bool = False) -
             part.weight[part.padding_idx] = 0
 
 
+def begin_as_waves(positions: LearnedPositions, std: float) -> None:
+    """The sinusoids of Vaswani et al. 2017, §3.5, with deviation std: a wave's own is 1/√2."""
+    table = sinusoidal_table(*positions.weight.shape)
+    positions.weight.copy_(table * (std * math.sqrt(2)))
+
+
 @torch.no_grad()
-def initialize_gpt2(module: nn.Module) -> None:
-    """Matrices and embeddings from N(0, 0.02²), positions from N(0, 0.01²), biases zero, norms 1
-    and 0; what a sub-layer adds to the residual stream begins smaller by 1/√N.
+def initialize_gpt2(module: nn.Module, std: float = 0.02, waves: bool = False) -> None:
+    """Matrices and embeddings from N(0, std²), positions from N(0, (std / 2)²), biases zero, norms
+    1 and 0; what a sub-layer adds to the residual stream begins smaller by 1/√N.
 
     Radford et al. 2019, §2.3, N being the number of residual layers, two a block; where it is
-    silent, the released code.
+    silent, the released code. With `waves` positions begin as in `initialize_bert`.
     """
     for part in module.modules():
         if isinstance(part, nn.LayerNorm):
             part.reset_parameters()
+        elif waves and isinstance(part, LearnedPositions):
+            begin_as_waves(part, std)
         elif isinstance(part, LearnedPositions):
-            nn.init.normal_(part.weight, std=0.01)
+            nn.init.normal_(part.weight, std=std / 2)
         elif isinstance(part, nn.Linear | nn.Embedding):
-            nn.init.normal_(part.weight, std=0.02)
+            nn.init.normal_(part.weight, std=std)
         if isinstance(part, nn.Linear) and part.bias is not None:
             nn.init.zeros_(part.bias)
     n_residuals = sum(isinstance(part, PreNorm) for part in module.modules())

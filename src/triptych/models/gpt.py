@@ -102,7 +102,7 @@ class Gpt(nn.Module):
             for _ in range(c.n_layers)
         )
         self.norm = nn.LayerNorm(c.d_model, eps=c.norm_eps)
-        self.register_buffer("no_bias", torch.zeros(c.vocab_size), persistent=False)
+        self.register_buffer("no_bias", torch.zeros(c.vocab_size, device="cpu"), persistent=False)
         initialize_gpt2(self)
 
     def forward(

@@ -52,9 +52,15 @@ class GptShape:
     dropout: float | None = None
     """Of embeddings, sub-layers and attention weights; none: as the preset or the given model."""
     start_from: str | None = None
-    """A model folder to go on from, with its tokenizer; then the preset does not matter."""
+    """A model folder to go on from, with its tokenizer; of the rest, dropout alone matters then."""
+    initial_std: float = 0.02
+    """Deviation of the first weights; the published one is for a width of 768."""
+    sinusoidal_start: bool = False
+    """Begin the learned positions as the waves of Vaswani et al. 2017, not as noise."""
 
     def __post_init__(self) -> None:
+        if not self.initial_std > 0:
+            raise ConfigError(f"initial_std is {self.initial_std}; it must be above 0")
         if self.preset not in PRESETS:
             raise ConfigError(f"preset is {self.preset!r}; there are {', '.join(PRESETS)}")
         if self.dropout is not None and not 0 <= self.dropout < 1:

@@ -53,7 +53,7 @@ def load(
     if holds_vectors(path):
         _check_precision(precision, "word vectors", "fp32")
         return load_vectors(path, verify=verify)
-    folder = checkpoint.load_folder(path, verify=verify)
+    folder = checkpoint.load_folder(path, verify=verify, mapped=True)
     use_fast_attention(folder.model)
     if isinstance(folder.model, Gpt):
         return Generator.from_folder(folder, place, precision)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from triptych import checkpoint
+from triptych.core.initialization import initialize_gpt2
 from triptych.data.packed_batches import PackedBatch
 from triptych.errors import ConfigError, UsageError
 from triptych.models.gpt import Gpt, GptConfig
@@ -115,6 +116,7 @@ def make_model(run: GptRun, tokenizer: ByteBpe | Characters) -> Gpt:
         config = _with_dropout(config, run)
         longest = max(config.max_seq_len, run.data.max_seq_len)
         model = Gpt(replace(config, max_seq_len=longest)).train()
+        initialize_gpt2(model, run.model.initial_std, run.model.sinusoidal_start)
     if run.data.max_seq_len > model.config.max_seq_len:
         raise ConfigError(
             f"rows of {run.data.max_seq_len} tokens are longer than the model's limit of "

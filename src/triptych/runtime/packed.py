@@ -42,7 +42,7 @@ def packed(
     if precision == "int8":
         return _InPieces(Int8Linear(weight, bias, activation))
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    weight = weight.detach().to(dtype)
+    weight = weight.detach().to(dtype).contiguous()
     bias = None if bias is None else bias.detach().to(dtype)
     is_small = precision == "fp32" and weight.numel() <= SMALL
     if has_onednn() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight") and not is_small:

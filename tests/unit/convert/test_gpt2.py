@@ -139,6 +139,16 @@ def test_what_is_read_is_our_own_memory() -> None:
     assert all(tensor.any() and tensor.is_contiguous() for tensor in state.values())
 
 
+def test_it_may_be_views_of_what_is_given() -> None:
+    tensors = stored()
+    state = from_gpt2(tensors, CONFIG, "here", copy=False)
+    expected = model().state_dict()
+    assert all(torch.equal(state[name], value) for name, value in expected.items())
+    for tensor in tensors.values():
+        tensor.fill_(0)
+    assert not any(tensor.any() for tensor in state.values())
+
+
 @pytest.mark.parametrize("prefix", ["transformer.", ""])
 def test_masks_of_older_files_are_left(prefix: str) -> None:
     tensors = stored(prefix)

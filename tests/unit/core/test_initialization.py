@@ -1,6 +1,7 @@
 """The law of each weight: its bound, its variance, its zeros."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -75,11 +76,12 @@ def test_bert_begins_with_the_deviation_asked_for(std: float) -> None:
     assert rest.std().item() == pytest.approx(0.88 * std, rel=0.02)  # a normal law cut at two
 
 
-def test_learned_positions_may_begin_as_waves() -> None:
+@pytest.mark.parametrize("initialize", [initialize_bert, initialize_gpt2])
+def test_learned_positions_may_begin_as_waves(initialize: Callable[..., None]) -> None:
     """Products of two positions then tell their distance, wherever they stand."""
     torch.manual_seed(0)
     positions = LearnedPositions(128, 64)
-    initialize_bert(positions, 0.02, waves=True)
+    initialize(positions, 0.02, waves=True)
     weight = positions.weight.detach()
     assert weight.pow(2).mean().sqrt().item() == pytest.approx(0.02, rel=0.01)
     torch.testing.assert_close(weight, sinusoidal_table(128, 64) * 0.02 * math.sqrt(2))
@@ -90,7 +92,8 @@ def test_learned_positions_may_begin_as_waves() -> None:
     assert positions.weight.requires_grad
 
 
-def test_what_gpt_2_adds_to_its_residual_stream_begins_smaller():
+@pytest.mark.parametrize("std", [0.02, 0.05])
+def test_what_gpt_2_adds_to_its_residual_stream_begins_smaller(std: float) -> None:
     torch.manual_seed(0)
     module = nn.ModuleDict({
         "attention": MultiHeadAttention(96, 4), "feed_forward": FeedForward(96, 200, nn.ReLU()),
@@ -99,13 +102,13 @@ def test_what_gpt_2_adds_to_its_residual_stream_begins_smaller():
     })  # fmt: skip
     for parameter in module.parameters():
         nn.init.constant_(parameter, 7.0)
-    initialize_gpt2(module)
-    laws = {"w_o": 0.01, "w_down": 0.01, "positions": 0.01}  # of four residual layers: a half
+    initialize_gpt2(module, std)
+    halved = ("w_o", "w_down", "positions")  # 1 / √N of four residual layers
     for name, parameter in module.named_parameters():
         if name.endswith("norm.weight"):
             assert (parameter == 1).all()
         elif name.endswith("bias"):
             assert (parameter == 0).all()
         else:
-            expected = next((std for part, std in laws.items() if part in name), 0.02)
+            expected = std / 2 if any(part in name for part in halved) else std
             assert parameter.std().item() == pytest.approx(expected, rel=0.03), name
