@@ -39,10 +39,11 @@ def step_bytes(gpt: Gpt, task: Task, precision: str, batch: int) -> float:
     return weights * BYTES[precision] + batch * cached * 4
 
 
-def reading_speed() -> float:
+def reading_speed(cpu_time: bool) -> float:
     """Bytes a second of the sum over 512 MB."""
     large = torch.ones(128 * 2**20)
-    return large.nbytes / min(time_in_turn({"sum": large.sum}, rounds=7).seconds["sum"])
+    clock = time.process_time if cpu_time else time.perf_counter
+    return large.nbytes / min(time_in_turn({"sum": large.sum}, 7, clock=clock).seconds["sum"])
 
 
 def logit_error(gpt: Gpt, task: Task, precision: str, batch: int) -> float:
@@ -77,7 +78,7 @@ def row(
     for name in others:
         if precision == "fp32" and name.startswith(SAME_IN_FP32):
             assert_same(gpt, task, texts[ours], texts[name])
-    error, speed = logit_error(gpt, task, precision, batch), reading_speed()
+    error, speed = logit_error(gpt, task, precision, batch), reading_speed(arguments.cpu_time)
     timing = engines.time_in_turn(
         arguments.rounds, 1, batch, only=taking_part, cpu_time=arguments.cpu_time
     )

@@ -79,7 +79,7 @@ def triptych_(task: Task, precision: str) -> Generate:
     from triptych.recipes.generate_options import GenerateOptions
     from triptych.recipes.load import load_generator
 
-    generator = load_generator(task.folder, device="cpu", precision=precision)  # type: ignore[arg-type]
+    generator = load_generator(task.folder, device="cpu", precision=precision, mapped=True)  # type: ignore[arg-type]
     options = GenerateOptions(max_new_tokens=task.n_new, temperature=0)
 
     def generate(batch: int) -> Ids:

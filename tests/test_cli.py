@@ -33,7 +33,7 @@ from triptych.training.task import Outcome
 
 ROOT = Path(__file__).parents[1]
 MACHINE = "--device --threads"
-INFERENCE = "--precision --device --threads"
+INFERENCE = "--device --threads --precision"
 SEARCH = (
     "--beam-size --length-penalty --alpha --patience --max-new-tokens --batch-tokens "
     "--split-sentences --on-too-long"
@@ -111,7 +111,7 @@ OPTIONS = {
         "--d-model --window --x-max --alpha --epochs --learning-rate --memory --workers --seed"
     ),
     "translate": (
-        f"MODEL --input --n-best --alignments --json --verify --quiet {SEARCH} {INFERENCE}"
+        f"MODEL --input --prefix --n-best --alignments --json --verify --quiet {SEARCH} {INFERENCE}"
     ),
     "score": (
         "MODEL --source --target --input --length-penalty --alpha --on-too-long --json --quiet "

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -114,11 +114,21 @@ def load_folder(folder: Path | str, *, verify: bool = False, mapped: bool = Fals
     return ModelFolder(model, tokenizer, config_json, read_generation(folder, config_json))
 
 
+@runtime_checkable
+class HasBuffers(Protocol):
+    """A module with buffers that no file holds."""
+
+    def reset_buffers(self) -> None: ...
+
+
 def build(family: Family, config: Any, state: Mapping[str, Tensor]) -> nn.Module:
     """The model with these weights themselves, in evaluation mode; draws no random number."""
     with torch.device("meta"):  # shapes alone: no weights are drawn only to be replaced
         model = family.model(config)
     model.load_state_dict(state, assign=True)
+    for part in model.modules():
+        if isinstance(part, HasBuffers):
+            part.reset_buffers()
     return model.eval()
 
 

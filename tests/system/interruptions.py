@@ -12,15 +12,20 @@ from triptych.files.tensors import load_tensors
 from triptych.training.run_folder import RunFolder
 
 
-def interrupt_at(patch: pytest.MonkeyPatch, batches: type[Any], batch: int) -> None:
-    """SIGTERM to this process when so many batches of the run are loaded by that class."""
+def interrupt_at(
+    patch: pytest.MonkeyPatch,
+    batches: type[Any],
+    batch: int,
+    kind: signal.Signals = signal.SIGTERM,
+) -> None:
+    """A signal to this process when so many batches of the run are loaded by that class."""
     load, left = batches.load, [batch]
 
     def counted(self: Any, choice: object) -> object:
-        if self.seed:  # not the validation's
+        if getattr(self, "seed", True):  # not the validation's
             left[0] -= 1
             if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGTERM)
+                os.kill(os.getpid(), kind)
         return load(self, choice)
 
     patch.setattr(batches, "load", counted)

@@ -14,6 +14,7 @@ import triptych
 from triptych.checkpoint import load_folder
 from triptych.cli.main import main
 from triptych.core.dropout import Dropout
+from triptych.core.positions import sinusoidal_table
 from triptych.data.packed_batches import PackedBatches
 from triptych.errors import ConfigError, ModelFileError
 from triptych.models.gpt import Gpt
@@ -258,3 +259,20 @@ def test_a_shard_that_was_cut(
     shutil.rmtree(path.parent)
     assert main(line.split()) == 0
     assert path.stat().st_size == size
+
+
+@pytest.mark.parametrize("std", [0.02, 0.06])
+@pytest.mark.parametrize("waves", [False, True])
+def test_the_first_weights_are_those_asked_for(folder: Path, std: float, waves: bool) -> None:
+    """By default the published law, drawn once."""
+    run = run_of(folder, 1)
+    shape = replace(run.model, initial_std=std, sinusoidal_start=waves)
+    tokenizer = ByteBpe.train(["abc\n"], 280)
+    model = make_model(replace(run, model=shape), tokenizer)
+    torch.manual_seed(run.training.seed)
+    published = Gpt(model.config)
+    same = all(map(torch.equal, model.parameters(), published.parameters()))
+    assert same is (std == 0.02 and not waves)
+    assert model.token_embedding.weight.std().item() == pytest.approx(std, rel=0.03)
+    table = sinusoidal_table(*model.positions.weight.shape) * (std * 2**0.5)
+    assert torch.allclose(model.positions.weight, table) is waves

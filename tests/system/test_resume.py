@@ -231,7 +231,9 @@ def test_a_damaged_checkpoint_is_named_and_passed_over(
     assert outcome.updates == 30
 
 
-def test_nan_stops_before_the_update_and_names_the_batch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("nth", [21, 22])
+def test_nan_stops_before_the_update_and_names_the_batch(tmp_path: Path, nth: int) -> None:
+    """Whichever of an update's two batches it is."""
     from triptych.training.objectives import TranslationObjective
 
     honest = TranslationObjective(19, 0.1)
@@ -241,16 +243,17 @@ def test_nan_stops_before_the_update_and_names_the_batch(tmp_path: Path) -> None
         nonlocal calls
         calls += 1
         (loss,) = honest(model, batch)
-        factor = float("nan") if calls == 21 else 1.0
+        factor = float("nan") if calls == nth else 1.0
         return (loss._replace(smoothed=loss.smoothed * factor),)
 
     trainer = toy_trainer(tmp_path / "run", 30, objective=poisoned)
     with pytest.raises(DivergedError, match="pairs") as caught:
         trainer.run()
     assert caught.value.exit_status == 4
-    batch_21 = ToyBatches()
-    indices = [next(batch_21) for _ in range(22)][20]
-    assert str([int(i) for i in indices[:8]])[:-1] in str(caught.value)
+    batches = ToyBatches()
+    wrong, other = ([next(batches) for _ in range(22)][i] for i in (nth - 1, 42 - nth))
+    assert str([int(i) for i in wrong[:8]]) in str(caught.value)
+    assert str([int(i) for i in other[:8]]) not in str(caught.value)
     assert trainer.counters.update == 10
     assert all(torch.isfinite(p).all() for p in trainer.model.parameters())
     assert RunFolder(tmp_path / "run").newest_checkpoint() is not None

@@ -141,7 +141,8 @@ class Batches:
         """The generator, on its device, with batches of this size."""
         from triptych.recipes.load import load_generator
 
-        generator = load_generator(model, device=machine.choose(), precision=self.precision)
+        place = machine.choose()
+        generator = load_generator(model, device=place, precision=self.precision, mapped=True)
         if self.batch_tokens is not None:
             generator.batch_tokens = self.batch_tokens
         return generator

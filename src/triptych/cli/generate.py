@@ -36,8 +36,8 @@ def run(options: Options) -> int:
     if (options.prompt is None) == (options.input is None):
         raise UsageError("triptych generate needs either --prompt TEXT or --input FILE")
     options.drawing.over(GenerateOptions())  # so that what is wrong is said before a model is read
-    place = options.machine.choose()
-    generator = load_generator(options.model, device=place, precision=options.machine.precision)
+    place, precision = options.machine.choose(), options.machine.precision
+    generator = load_generator(options.model, device=place, precision=precision, mapped=True)
     chosen = options.drawing.over(generator.options)
     if options.input is not None:
         form = to_json if options.json else lambda found: on_one_line(found.text)

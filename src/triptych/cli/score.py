@@ -68,8 +68,8 @@ def _score_texts(options: Options, path: str) -> int:
 
     if options.length_penalty != "none":
         raise UsageError("--length-penalty goes with translations; a text's score is its own")
-    place = options.machine.choose()
-    generator = load_generator(options.model, device=place, precision=options.machine.precision)
+    place, precision = options.machine.choose(), options.machine.precision
+    generator = load_generator(options.model, device=place, precision=precision, mapped=True)
     for found in score_file(generator, path, options.on_too_long, quiet=options.quiet):
         print(to_json(found) if options.json else found.logprob)
     return 0

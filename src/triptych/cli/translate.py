@@ -15,6 +15,8 @@ class Options:
     """A model folder, or a name on the Hugging Face Hub."""
     input: str = "-"
     """A text file (.gz, .xz and .zst as well), or - for standard input."""
+    prefix: str | None = None
+    """A text file aligned with the input: the words that each translation begins with."""
     n_best: int = 1
     """Candidates of each line, as `line ||| text ||| score`, lines counted from 0."""
     alignments: bool = False
@@ -47,7 +49,7 @@ def run(options: Options) -> int:
         alignments=options.alignments,
     )
     for number, found in enumerate(
-        translate_file(translator, options.input, chosen, quiet=options.quiet)
+        translate_file(translator, options.input, chosen, options.quiet, options.prefix)
     ):
         print(form(number, found), flush=number == 0)
     return 0

@@ -12,13 +12,12 @@ def sinusoidal_table(n_positions: int, d_model: int) -> Tensor:
     """PE(pos, 2i) = sin(pos / 10000^(2i/E)), PE(pos, 2i+1) = cos(the same)  — §3.5.
 
     Sine and cosine are interleaved, as printed in Vaswani et al. 2017. Computed
-    in float64 and returned [n_positions, E] in float32, on the CPU also within a
-    `torch.device`: no file holds it, so a module made without memory needs it too.
+    in float64 and returned [n_positions, E] in float32.
     """
-    positions = torch.arange(n_positions, dtype=torch.float64, device="cpu")[:, None]
-    even = torch.arange(0, d_model, 2, dtype=torch.float64, device="cpu")
+    positions = torch.arange(n_positions, dtype=torch.float64)[:, None]
+    even = torch.arange(0, d_model, 2, dtype=torch.float64)
     angles = positions / 10_000.0 ** (even / d_model)  # [T, ceil(E / 2)]
-    table = torch.empty(n_positions, d_model, dtype=torch.float64, device="cpu")
+    table = torch.empty(n_positions, d_model, dtype=torch.float64)
     table[:, 0::2] = angles.sin()
     table[:, 1::2] = angles.cos()[:, : d_model // 2]
     return table.float()
@@ -32,6 +31,10 @@ class SinusoidalPositions(nn.Module):
     def __init__(self, max_seq_len: int, d_model: int) -> None:
         super().__init__()
         self.register_buffer("table", sinusoidal_table(max_seq_len, d_model), persistent=False)
+
+    def reset_buffers(self) -> None:
+        """Compute the waves, which no file holds, for a module that was made without memory."""
+        self.table = sinusoidal_table(*self.table.shape)
 
     def forward(self, start: int, length: int) -> Tensor:
         """[length, E] for the positions start … start + length - 1."""

@@ -56,7 +56,7 @@ def open_tensors(path: Path) -> Iterator["TensorFile"]:
 
 
 class TensorFile(Mapping[str, Tensor]):
-    """Name -> tensor, each read when it is asked for; valid while the file is open."""
+    """Name -> tensor, each mapped when it is asked for; it may outlive the opened file."""
 
     def __init__(self, file: Any) -> None:
         self.file = file

@@ -35,7 +35,7 @@ def refuse_pickle(folder: Path) -> None:
 
 @contextmanager
 def open_weights(folder: Path) -> Iterator[Mapping[str, Tensor]]:
-    """Name -> tensor over all weight files of a folder, memory-mapped while it is open.
+    """Name -> tensor over all weight files of a folder, memory-mapped; to be asked for while open.
 
     Raises ModelFileError for a file that is missing or damaged.
     """

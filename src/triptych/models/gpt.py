@@ -102,8 +102,12 @@ class Gpt(nn.Module):
             for _ in range(c.n_layers)
         )
         self.norm = nn.LayerNorm(c.d_model, eps=c.norm_eps)
-        self.register_buffer("no_bias", torch.zeros(c.vocab_size, device="cpu"), persistent=False)
+        self.register_buffer("no_bias", torch.zeros(c.vocab_size), persistent=False)
         initialize_gpt2(self)
+
+    def reset_buffers(self) -> None:
+        """Make what no file holds, for a module that was made without memory."""
+        self.no_bias = torch.zeros(self.config.vocab_size)
 
     def forward(
         self,

@@ -1,15 +1,20 @@
 """What decodes in a module's place: the module itself, or its fast twin where there is one."""
 
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
+from triptych.core.attention import MultiHeadAttention, fused_attention
+from triptych.core.blocks import Block, CrossBlock
+from triptych.core.feed_forward import FeedForward
 from triptych.errors import UsageError
 from triptych.models.encoder_decoder import EncoderDecoder
 from triptych.models.gpt import Gpt
+from triptych.runtime.attention import fast_attention
 from triptych.runtime.encoder_decoder import FastEncoderDecoder
 from triptych.runtime.gpt import FastGpt
 from triptych.runtime.packed import Precision
@@ -46,12 +51,16 @@ class FastTwin(Generic[Decoding]):
     """
 
     def __init__(self, module: Decoding, precision: Precision = "fp32") -> None:
-        """Raises UsageError for int8 on a GPU."""
+        """Raises UsageError for int8 where there is no twin."""
         self.module: Any = module
         self.precision = precision
-        if not has_twin(self.module) and precision == "int8":
+        if precision == "int8" and not on_cpu(self.module):
             raise UsageError("precision int8 is for a CPU; choose bf16, or --device cpu")
-        if not has_twin(self.module) and precision == "bf16":
+        if precision == "int8" and type(self.module) not in TWINS:
+            raise UsageError(
+                f"precision int8 is not there for a {type(self.module).__name__}; choose fp32"
+            )
+        if precision == "bf16" and not (on_cpu(self.module) and type(self.module) in TWINS):
             self.module.to(torch.bfloat16)
         self.twin: Decoding | None = None
         self.version: Version | None = None
@@ -65,14 +74,31 @@ class FastTwin(Generic[Decoding]):
         return self.twin
 
 
-def has_twin(module: Any) -> bool:
-    """Whether it is of a class that `runtime/` knows, on a CPU."""
-    return type(module) in TWINS and next(module.parameters()).device.type == "cpu"
+def on_cpu(module: nn.Module) -> bool:
+    return next(module.parameters()).device.type == "cpu"
+
+
+def has_twin(module: nn.Module) -> bool:
+    """Whether `runtime/` knows all of it: on a CPU, of a known class with its own parts, and nobody
+    looking in or changing how it attends (`inspection.record`, hooks)."""
+    return type(module) in TWINS and on_cpu(module) and all(map(_is_known, module.modules()))
+
+
+def _is_known(part: nn.Module) -> bool:
+    if part._forward_hooks or part._forward_pre_hooks:
+        return False
+    if isinstance(part, MultiHeadAttention):
+        return part.attend in (fused_attention, fast_attention)
+    if isinstance(part, nn.ModuleList):  # the stacks of blocks
+        return all(type(block) in (Block, CrossBlock) for block in part)
+    return not isinstance(part, Block | CrossBlock) or type(part.feed_forward) is FeedForward
 
 
 def version_of(module: nn.Module) -> Version:
-    """Changes with every change of a weight that torch counts, and with every optimizer's step: all
-    but what is done through `.data`. Reading the weights themselves would take longer than a text.
+    """Changes with every change of a weight or buffer that torch counts, and with every optimizer's
+    step: all but what is done through `.data`. Reading the weights themselves would take longer
+    than a text.
     """
-    counts = [(p.data_ptr(), 0 if p.is_inference() else p._version) for p in module.parameters()]
+    held = chain(module.parameters(), module.buffers())
+    counts = [(p.data_ptr(), 0 if p.is_inference() else p._version) for p in held]
     return _STEPS.taken, counts

@@ -66,6 +66,11 @@ class GptShape:
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout is {self.dropout}; choose it in [0, 1)")
 
+    @property
+    def has_first_weights_of_its_own(self) -> bool:
+        """Whether they are drawn by another law than the published one."""
+        return self.sinusoidal_start or self.initial_std != 0.02
+
 
 @dataclass(frozen=True, kw_only=True)
 class GptOptimizer(MuonSettings):

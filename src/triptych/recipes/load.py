@@ -28,6 +28,7 @@ def load(
     device: str = "auto",
     precision: Precision = "fp32",
     verify: bool = False,
+    mapped: bool = False,
 ) -> Model:
     """The model in a folder or on the Hub, ready to use, by the `model_type` of its config.json.
 
@@ -38,6 +39,9 @@ def load(
     word2vec's formats or GloVe's, WordVectors, always on the CPU. On a GPU if there is one, or on
     `device`; the weights in `precision`, which an Encoder has in fp32 and bf16, a Translator and a
     Generator in int8 as well. `verify` checks the hashes of all files again.
+
+    With `mapped` a Generator's weights stay in their file as far as they can, for use and not for
+    training: they cost no memory of this process, and the file must not be changed meanwhile.
 
     Raises ModelFileError for what is missing, damaged or of a kind we do not know, UsageError for a
     precision that it cannot have, MachineError for a device that is not there.
@@ -53,7 +57,7 @@ def load(
     if holds_vectors(path):
         _check_precision(precision, "word vectors", "fp32")
         return load_vectors(path, verify=verify)
-    folder = checkpoint.load_folder(path, verify=verify, mapped=True)
+    folder = checkpoint.load_folder(path, verify=verify, mapped=mapped)
     use_fast_attention(folder.model)
     if isinstance(folder.model, Gpt):
         return Generator.from_folder(folder, place, precision)
@@ -91,10 +95,14 @@ def load_encoder(
 
 
 def load_generator(
-    name_or_path: Path | str, *, device: str = "auto", precision: Precision = "fp32"
+    name_or_path: Path | str,
+    *,
+    device: str = "auto",
+    precision: Precision = "fp32",
+    mapped: bool = False,
 ) -> Generator:
     """As `load`. Raises ModelFileError for a model of another family."""
-    model = load(name_or_path, device=device, precision=precision)
+    model = load(name_or_path, device=device, precision=precision, mapped=mapped)
     if not isinstance(model, Generator):
         raise ModelFileError(f"{name_or_path} is {_kind(model)}; this needs a decoder-only model")
     return model

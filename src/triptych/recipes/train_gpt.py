@@ -116,7 +116,8 @@ def make_model(run: GptRun, tokenizer: ByteBpe | Characters) -> Gpt:
         config = _with_dropout(config, run)
         longest = max(config.max_seq_len, run.data.max_seq_len)
         model = Gpt(replace(config, max_seq_len=longest)).train()
-        initialize_gpt2(model, run.model.initial_std, run.model.sinusoidal_start)
+        if run.model.has_first_weights_of_its_own:
+            initialize_gpt2(model, run.model.initial_std, run.model.sinusoidal_start)
     if run.data.max_seq_len > model.config.max_seq_len:
         raise ConfigError(
             f"rows of {run.data.max_seq_len} tokens are longer than the model's limit of "

@@ -22,18 +22,24 @@ BLOCK = 1000
 
 
 def translate_file(
-    translator: Translator, path: PathLike, options: TranslateOptions, quiet: bool = False
+    translator: Translator,
+    path: PathLike,
+    options: TranslateOptions,
+    quiet: bool = False,
+    prefixes: PathLike | None = None,
 ) -> Iterator[Translation]:
     """One translation for each line of a file or a pipe; "-" is standard input.
 
-    A person at a terminal gets each answer at once. Raises DataError for text that is not UTF-8
-    or longer than the model's limit, with file and line.
+    `prefixes` is a file aligned with it: how each translation begins. A person at a terminal gets
+    each answer at once. Raises DataError for text that is not UTF-8 or longer than the model's
+    limit, with file and line.
     """
     lines = read_lines(path)
     piped, name = str(path) == STDIN, str(path)
     found = translator.stream(
         lines,
         options=options,
+        prefixes=None if prefixes is None else read_lines(prefixes),
         name="standard input" if piped else name,
         at_once=1 if piped and sys.stdin.isatty() else BLOCK,
     )

@@ -84,14 +84,22 @@ class TranslationCorpus:
             pairs, tokenizer, self.folder / "data", fingerprint, max_tokens=self.data.max_tokens
         )
         if report.n_read:
-            n_too_long = PairShards.load(self.folder / "data", verify=False).manifest["n_too_long"]
-            found = {**report.to_dict(), "n_more_than_max_tokens": n_too_long}
-            write_file(self.folder / "cleaning.json", json.dumps(found, indent=1))
-            notice(
-                f"cleaning left out {report.n_read - report.n_kept:,} of {report.n_read:,} pairs, "
-                f"and {n_too_long:,} have more than {self.data.max_tokens} tokens on a side "
-                f"(reasons: {self.folder / 'cleaning.json'})"
-            )
+            self._report(report, PairShards.load(self.folder / "data", verify=False))
+
+    def _report(self, cleaning: CleaningReport, shards: PairShards) -> None:
+        """What was left out, and how much of a batch is padding: told, and in cleaning.json."""
+        n_too_long = shards.manifest["n_too_long"]
+        batches = TokenBatches(shards.lengths, self.data.batch_tokens)
+        padding = batches.padding(batches.epoch(0))
+        found = {
+            **cleaning.to_dict(), "n_more_than_max_tokens": n_too_long, "padding": padding
+        }  # fmt: skip
+        write_file(self.folder / "cleaning.json", json.dumps(found, indent=1))
+        notice(
+            f"cleaning left out {cleaning.n_read - cleaning.n_kept:,} of {cleaning.n_read:,} "
+            f"pairs, and {n_too_long:,} have more than {self.data.max_tokens} tokens on a side "
+            f"(reasons: {self.folder / 'cleaning.json'}); {padding:.1%} of a batch is padding"
+        )
 
     def tokenizer(self) -> TranslationTokenizer:
         """The tokenizer that `prepare` has put there."""

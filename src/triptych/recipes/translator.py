@@ -51,8 +51,8 @@ class Translator:
         a translation, besides padding and the unknown token. With a device the module moves.
 
         `precision` is that of the weights as they are used: on a CPU they are packed copies, made
-        at the first call. Alignments are always read from the module itself. Raises UsageError for
-        int8 on a GPU.
+        at the first call, beside the module's own. Alignments are always read from the module.
+        Raises UsageError for int8 on a GPU.
         """
         self.module = module if device is None else module.to(device)
         self.twin = FastTwin[TranslationDecoder](self.module, precision)
@@ -121,18 +121,26 @@ class Translator:
         lines: Iterable[str],
         *,
         options: TranslateOptions | None = None,
+        prefixes: Iterable[str] | None = None,
         name: str = "input",
         at_once: int = 1000,
     ) -> Iterator[Translation]:
         """As `translate`, for any number of lines in the memory of `at_once` of them.
 
-        Errors name the line as `name`:number.
+        Errors name the line as `name`:number. Raises DataError, once it is reached, for a line
+        without a prefix, or a prefix without a line.
         """
         chosen = options if options is not None else self.options
         done, rest = 0, iter(lines)
+        beginnings = None if prefixes is None else iter(prefixes)
         while some := list(islice(rest, at_once)):
-            yield from self._translate(some, None, chosen, _places(name, done))
+            own = None if beginnings is None else list(islice(beginnings, len(some)))
+            if own is not None and len(own) < len(some):
+                raise DataError(f"{name}:{done + len(own) + 1} has no prefix; give one a line")
+            yield from self._translate(some, own, chosen, _places(name, done))
             done += len(some)
+        if beginnings is not None and next(beginnings, None) is not None:
+            raise DataError(f"there are more prefixes than the {done:,} lines of {name}")
 
     def score(
         self,
@@ -201,9 +209,8 @@ class Translator:
         found: list[list[Hypothesis]] = [[] for _ in pieces]
         with evaluating(self.module):
             lengths = [len(piece.source_ids) for piece in pieces]
-            searcher = self._searcher()
             for batch in by_length(lengths, max(1, options.batch_tokens // options.beam_size)):
-                hypotheses = searcher.search([pieces[i] for i in batch], options)
+                hypotheses = self._searcher().search([pieces[i] for i in batch], options)
                 for number, of_piece in zip(batch, hypotheses, strict=True):
                     found[number] = of_piece
             aligned = self._align(pieces, found, options) if options.alignments else None

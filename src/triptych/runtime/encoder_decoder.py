@@ -11,7 +11,7 @@ E model width, H heads, D head width, V vocabulary.
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from triptych.core.blocks import CrossBlock
 from triptych.core.cache import KeysAndValues, SelfAttentionCache
@@ -45,9 +45,7 @@ class FastEncoderDecoder:
         self.module, self.precision = module, precision
         kit = packed_kit(precision)
         self.encoder = PostNormStack(module.encoder, kit)
-        self.blocks = [
-            _FastCrossBlock(block, kit) for block in module.decoder if isinstance(block, CrossBlock)
-        ]
+        self.blocks = [_FastCrossBlock(block, kit) for block in module.decoder]
         weight, bias = module.output_projection
         self.head = packed(weight, bias, precision)
 
@@ -138,7 +136,8 @@ class FastCache:
 class _FastCrossBlock:
     """Self-attention, attention over the source, feed-forward; a norm after each, x [R, T, E]."""
 
-    def __init__(self, block: CrossBlock, kit: Kit) -> None:
+    def __init__(self, block: nn.Module, kit: Kit) -> None:
+        assert isinstance(block, CrossBlock)
         own, cross, feed_forward = block.self_attention, block.cross_attention, block.feed_forward
         assert isinstance(feed_forward, FeedForward)
         self.n_heads = own.n_heads

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from triptych.core.blocks import Block
 from triptych.core.cache import RaggedCache, SelfAttentionCache
@@ -53,7 +53,7 @@ class FastGpt:
     def __init__(self, gpt: Gpt, precision: Precision = "fp32") -> None:
         self.gpt, self.config, self.precision = gpt, gpt.config, precision
         kit = packed_kit(precision)
-        self.blocks = [_FastBlock(b, kit) for b in gpt.blocks if isinstance(b, Block)]
+        self.blocks = [_FastBlock(b, kit) for b in gpt.blocks]
         self.norm = float_norm(gpt.norm)
         self.head = packed(gpt.token_embedding.weight, None, precision)
 
@@ -89,7 +89,8 @@ class FastGpt:
 class _FastBlock:
     """x + SelfAttention(LayerNorm(x)), then x + FeedForward(LayerNorm(x)), on x [B, T, E]."""
 
-    def __init__(self, block: Block, kit: Kit) -> None:
+    def __init__(self, block: nn.Module, kit: Kit) -> None:
+        assert isinstance(block, Block)
         given, feed_forward = block.self_attention, block.feed_forward
         assert isinstance(feed_forward, FeedForward)
         self.n_heads = given.n_heads

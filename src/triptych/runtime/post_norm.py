@@ -30,7 +30,7 @@ class PostNormStack:
     """
 
     def __init__(self, blocks: Iterable[nn.Module], kit: Kit) -> None:
-        self.blocks = [_FastBlock(block, kit) for block in blocks if isinstance(block, Block)]
+        self.blocks = [_FastBlock(block, kit) for block in blocks]
 
     def __call__(self, x: Tensor, valid: Tensor) -> Tensor:
         """x [B, T, E], which is overwritten, valid [B, T] -> [B, T, E]."""
@@ -61,7 +61,8 @@ def takes_padding_out(device: torch.device) -> bool:
 class _FastBlock:
     """LayerNorm(x + SelfAttention(x)), then LayerNorm(x + FeedForward(x)), on x [..., E]."""
 
-    def __init__(self, block: Block, kit: Kit) -> None:
+    def __init__(self, block: nn.Module, kit: Kit) -> None:
+        assert isinstance(block, Block)
         given, feed_forward = block.self_attention, block.feed_forward
         assert isinstance(feed_forward, FeedForward)
         self.n_heads = given.n_heads

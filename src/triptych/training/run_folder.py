@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from triptych.errors import ModelFileError
-from triptych.files.atomic import clear_leftovers, write_file
+from triptych.files.atomic import clear_leftovers, told_plainly, write_file
 from triptych.files.manifest import verify_folder
 from triptych.files.notices import notice
 
@@ -98,9 +98,13 @@ class RunFolder:
         write_file(self.metrics, "".join(kept))
 
     def add_row(self, row: Row) -> None:
-        """Append one row."""
-        with self.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        """Append one row. Raises DiskFullError or MachineError; the rows before it are kept."""
+        line = json.dumps(row, ensure_ascii=False) + "\n"
+        with (
+            told_plainly(self.metrics, len(line)),
+            self.metrics.open("a", encoding="utf-8") as file,
+        ):
+            file.write(line)
 
     def write_samples(self, title: Callable[[Row], str]) -> None:
         """samples.md from the validations so far, the newest first."""

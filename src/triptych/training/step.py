@@ -69,6 +69,8 @@ class Stepper:
 
     def __post_init__(self) -> None:
         self.held = self.holding or WholeModel(self.model, self.processes)
+        self.suspect: Batch | None = None
+        """Of the last update, the first piece of this process whose loss was not finite."""
 
     def gradients(self, batches: Sequence[Batch]) -> Means:
         """Leave in each parameter's `grad` that of the loss over all processes.
@@ -84,7 +86,7 @@ class Stepper:
         smoothed, *terms = self.processes.sum(means).tolist()
         norm = self.held.clip(self.clip_norm or float("inf"))
         if not (abs(smoothed) < float("inf") and norm < float("inf")):
-            raise DivergedError(_divergence(smoothed, norm, batches))
+            raise DivergedError(_divergence(smoothed, norm, self.suspect, batches))
         return Means(smoothed, dict(zip(self.terms, terms, strict=True)), int(n_tokens), norm)
 
     def _with_halving(self, batches: Sequence[Batch], totals: Sequence[float]) -> Tensor:
@@ -118,7 +120,7 @@ class Stepper:
         """This process's share of the loss, then of each term's mean [1 + terms]."""
         for p in self.model.parameters():
             p.grad = None
-        device = self.processes.device
+        device, self.suspect = self.processes.device, None
         means = torch.zeros(1 + len(self.terms), dtype=torch.float64)
         for part, counts in self._passes(batches):
             with torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16"):
@@ -127,8 +129,11 @@ class Stepper:
             loss = torch.stack([term.smoothed / total for term, total in pairs]).sum()
             (loss if counts else 0 * loss).backward()  # type: ignore[no-untyped-call]
             if counts:
-                shares = [loss.detach(), *(term.nll / total for term, total in pairs)]
-                means += torch.stack(shares).double().cpu()
+                parts = [loss.detach(), *(term.nll / total for term, total in pairs)]
+                shares = torch.stack(parts).double().cpu()
+                means += shares
+                if self.suspect is None and not shares[0].isfinite():
+                    self.suspect = part
         return means
 
     def _passes(self, batches: Sequence[Batch]) -> Iterator[tuple[Batch, bool]]:
@@ -166,9 +171,18 @@ def is_out_of_memory(error: BaseException) -> bool:
     return any(words in text for words in NO_MEMORY)
 
 
-def _divergence(loss: float, norm: float, batches: Sequence[Batch]) -> str:
-    rows = [int(i) for batch in batches for i in batch.indices[:8]][:8]
+def _divergence(loss: float, norm: float, suspect: Batch | None, batches: Sequence[Batch]) -> str:
+    """What is wrong, and where: the piece whose own loss was wrong, else all of the update."""
+    if suspect is not None:
+        which = f"the batch with the pairs {_some_of(suspect)}"
+    else:  # only the sum, or the gradient, or what another process computed
+        which = "one of the batches with the pairs " + " and ".join(map(_some_of, batches))
     return (
-        f"the loss is {loss} and the gradient's norm {norm} for the batch with the pairs "
-        f"{rows} …; nothing was updated, so look at these pairs or lower the learning rate"
+        f"the loss is {loss} and the gradient's norm {norm} for {which}; nothing was updated, so "
+        "look at these pairs (numbers in the run's data, from 0) or lower the learning rate"
     )
+
+
+def _some_of(batch: Batch) -> str:
+    numbers = [int(i) for i in batch.indices[:8]]
+    return f"{numbers}{' …' if len(batch) > 8 else ''}"

@@ -50,6 +50,21 @@ def test_wide_beam_is_brute_force_with_unfinished_texts(fake_model, fake_cache):
     assert not all(h.finished for h in found)
 
 
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("beam_size", "limits"), [(2, [1, 6]), (2, [6, 1]), (3, [1, 6, 1])])
+def test_as_many_rows_may_be_other_sentences(fake_model, fake_cache, seed, beam_size, limits):
+    """Sentences that stop at once leave as many rows as there were, all of one that goes on."""
+    model, options = fake_model(seed), BeamOptions(beam_size=beam_size, at_limit="unfinished")
+    together = beam_search(
+        model.next_logits, fake_cache(len(limits)), ROLES, limits, options=options
+    )
+    for row, limit in enumerate(limits):
+        cache = fake_cache(1)
+        cache.sentences += row
+        (alone,) = beam_search(model.next_logits, cache, ROLES, [limit], options=options)
+        assert [h.token_ids for h in together[row]] == [h.token_ids for h in alone]
+
+
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("at_limit", ["eos", "unfinished"])
 def test_one_beam_is_greedy(fake_model, fake_cache, seed, at_limit):

@@ -161,6 +161,18 @@ def test_a_prefix_begins_the_translation(translator):
         translator.translate(["a", "b"], prefixes=["x"])
 
 
+def test_so_do_those_of_a_stream(translator):
+    lines, prefixes = ["abc", "", "def"], ["xy", "xy", ""]
+    expected = translator.translate(lines, prefixes=prefixes)
+    for at_once in (1, 2, 3):
+        found = list(translator.stream(lines, prefixes=prefixes, at_once=at_once))
+        assert [each.text for each in found] == [each.text for each in expected]
+    with pytest.raises(DataError, match="input:3 has no prefix"):
+        list(translator.stream(lines, prefixes=prefixes[:2], at_once=2))
+    with pytest.raises(DataError, match="more prefixes than the 2 lines of input"):
+        list(translator.stream(lines[:2], prefixes=prefixes))
+
+
 def test_the_unknown_token_and_padding_never_occur(letter_model, letters):
     with biased(letter_model, 1, 50.0):
         translation = Translator(letter_model, letters).translate(["abc"], max_new_tokens=5)[0]

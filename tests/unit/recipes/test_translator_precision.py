@@ -1,9 +1,16 @@
 """A translator in each precision, against the module, itself and another batch."""
 
-import pytest
+import copy
 
+import pytest
+import torch
+
+from triptych.core.attention import attention
+from triptych.errors import UsageError
+from triptych.inspection.record import record
 from triptych.models.encoder_decoder import EncoderDecoder
 from triptych.recipes.translator import Translator
+from triptych.runtime.encoder_decoder import FastEncoderDecoder
 from triptych.runtime.packed import Precision
 
 LINES = ["abc", "a", "the quick brown fox", "", "zyx w"]
@@ -43,6 +50,42 @@ def test_company_changes_nothing(letter_model, letters, precision: Precision) ->
         (alone,) = translator.translate([line], beam_size=2, max_new_tokens=8)
         assert alone.text == expected.text
         assert alone.score == pytest.approx(expected.score, abs=BOUNDS[precision] / 10)
+
+
+def test_who_looks_in_sees_the_module_itself(letter_model, letters) -> None:  # type: ignore[no-untyped-def]
+    """A tape fills, a hook is called, another attention counts; afterwards the twin is back."""
+    translator = Translator(letter_model, letters)
+    assert isinstance(translator.twin(), FastEncoderDecoder)
+    with record(letter_model) as tape:
+        assert translator.twin() is letter_model
+        translator.translate(["abc"], max_new_tokens=3)
+    assert tape.weights
+    handle = letter_model.decoder[0].register_forward_hook(lambda *_: None)
+    assert translator.twin() is letter_model
+    handle.remove()
+    own = letter_model.decoder[0].self_attention
+    kept, own.attend = own.attend, lambda *given: attention(*given)
+    assert translator.twin() is letter_model
+    own.attend = kept
+    assert isinstance(translator.twin(), FastEncoderDecoder)
+
+
+def test_a_changed_bias_makes_a_new_twin(letter_model, letters) -> None:  # type: ignore[no-untyped-def]
+    """It is a buffer, not a parameter."""
+    model = copy.deepcopy(letter_model)
+    translator = Translator(model, letters, precision="bf16")
+    first = translator.twin()
+    assert translator.twin() is first
+    model.final_logits_bias[5] = -1e9
+    assert translator.twin() is not first
+    second = translator.twin()
+    model.final_logits_bias = torch.zeros_like(model.final_logits_bias)
+    assert translator.twin() is not second
+
+
+def test_a_class_without_a_twin_has_no_int8(letter_model, letters) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UsageError, match="int8 is not there for a Plain; choose fp32"):
+        Translator(_as_it_is(letter_model), letters, precision="int8")
 
 
 def _as_it_is(model: EncoderDecoder) -> EncoderDecoder:

@@ -1,10 +1,12 @@
 """Metrics survive crashes; retention never deletes what is averaged or newest."""
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
 
+from triptych.errors import DiskFullError
 from triptych.files.atomic import write_folder
 from triptych.training.run_folder import RunFolder
 
@@ -24,6 +26,22 @@ def test_rows_that_a_crash_cut_are_dropped_and_later_ones_forgotten(tmp_path: Pa
     assert [row["update"] for row in run.rows()] == [1, 2, 3, 4, 5]
     run.forget_after(3)
     assert [json.loads(x)["update"] for x in run.metrics.read_text().splitlines()] == [1, 2, 3]
+
+
+def test_a_full_disk_is_said_and_keeps_the_rows(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.add_row({"update": 1})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, hard))
+    try:
+        with pytest.raises(DiskFullError, match=r"no room for .*metrics.jsonl: .* raise the limit"):
+            run.add_row({"update": 2, "loss": 0.123456789})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert run.rows() == [{"update": 1}]
+    run.forget_after(1)
+    run.add_row({"update": 2})
+    assert run.rows() == [{"update": 1}, {"update": 2}]
 
 
 def test_only_what_is_named_and_the_newest_is_kept(tmp_path: Path) -> None:
