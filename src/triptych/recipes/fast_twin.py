@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from itertools import chain
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import torch
 from torch import nn
@@ -52,7 +52,7 @@ class FastTwin(Generic[Decoding]):
 
     def __init__(self, module: Decoding, precision: Precision = "fp32") -> None:
         """Raises UsageError for int8 where there is no twin."""
-        self.module: Any = module
+        self.module = cast(Any, module)  # a torch module as well
         self.precision = precision
         if precision == "int8" and not on_cpu(self.module):
             raise UsageError("precision int8 is for a CPU; choose bf16, or --device cpu")
@@ -74,11 +74,11 @@ class FastTwin(Generic[Decoding]):
         return self.twin
 
 
-def on_cpu(module: nn.Module) -> bool:
+def on_cpu(module: Any) -> bool:
     return next(module.parameters()).device.type == "cpu"
 
 
-def has_twin(module: nn.Module) -> bool:
+def has_twin(module: Any) -> bool:
     """Whether `runtime/` knows all of it: on a CPU, of a known class with its own parts, and nobody
     looking in or changing how it attends (`inspection.record`, hooks)."""
     return type(module) in TWINS and on_cpu(module) and all(map(_is_known, module.modules()))

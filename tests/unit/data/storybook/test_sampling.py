@@ -1,9 +1,13 @@
 """Drawing stories: repeatable, endless, and every index and probability right."""
 
 import math
+import os
 import random
+import subprocess
+import sys
 from collections import Counter
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
@@ -99,3 +103,26 @@ def test_probabilities_are_those_of_the_drawing() -> None:
     for length, share in expected.items():
         assert lengths[length] / n == pytest.approx(share, abs=0.025)
     assert ago / n == pytest.approx(0.2, abs=0.02)
+
+
+def test_it_is_no_toy() -> None:
+    """Words enough that none but the commonest can be learned by heart from a few sentences."""
+    found = {word.lower() for story in stories(1, 3000) for s in story.sentences
+             for word in s.english_words}  # fmt: skip
+    assert len(found) >= 600
+    assert len(SENSES) >= 12
+
+
+PRINT = "from triptych.data.storybook import stories; print(list(stories(2, 16))[-1].text)"
+
+
+def test_the_documented_story_comes_out_of_any_interpreter() -> None:
+    """Whatever the order of its hash tables."""
+    page = (Path(__file__).parents[4] / "docs" / "storybook.md").read_text(encoding="utf-8")
+    told = " ".join(page.replace("\n>", "").split())
+    for seed in ("0", "1234"):
+        done = subprocess.run(
+            [sys.executable, "-c", PRINT], capture_output=True, text=True, check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        )  # fmt: skip
+        assert " ".join(done.stdout.split()) in told
