@@ -75,7 +75,7 @@ class FastTwin(Generic[Decoding]):
 
 
 def on_cpu(module: Any) -> bool:
-    return next(module.parameters()).device.type == "cpu"
+    return str(next(module.parameters()).device) == "cpu"
 
 
 def has_twin(module: Any) -> bool:
