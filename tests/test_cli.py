@@ -24,6 +24,7 @@ from triptych.errors import UsageError
 from triptych.files.lock import FolderLock
 from triptych.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from triptych.models.presets import TRANSLATION_PRESETS
+from triptych.recipes.evaluate_storybook import storybook_sentences
 from triptych.recipes.generate_options import GenerateOptions
 from triptych.recipes.generator import Generator
 from triptych.recipes.translate_options import TranslateOptions
@@ -371,6 +372,7 @@ BAD = [
     ("evaluate translation model --source s.txt --target empty.txt", 3, "empty.txt is empty"),
     ("evaluate translation model --data pairs.tsv --against short.txt", 3, "1 lines in short.txt"),
     ("evaluate translation model --data pairs.tsv --language xx", 2, "'xx'"),
+    ("evaluate translation model --data storybook --language de", 2, "--language does not go"),
     ("tokenizer train --text no.txt --out tok", 3, "there is no file no.txt"),
     ("tokenizer train --text empty.txt --out tok", 3, "empty"),
     ("tokenizer train --text s.txt --vocab-size 5 --out tok", 2, "vocabulary of 5"),
@@ -568,6 +570,30 @@ def test_line_forms(
     assert rows[0]["text"] == lines()[0]
     assert isinstance(rows[0]["alignment"], str)
     assert len(rows[0]["n_best"]) == 2
+
+
+def test_evaluate_on_storybook(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With random weights: no sense is right but by chance, and the keys are all there."""
+    monkeypatch.chdir(tmp_path)
+    tokenizer = JointBpe.train([sentence.english for sentence in storybook_sentences(3)], 400)
+    config = EncoderDecoderConfig(
+        vocab_size=400, d_model=8, d_ff=8, n_heads=2, n_encoder_layers=1, n_decoder_layers=2,
+        pad_id=tokenizer.pad_id, eos_id=tokenizer.eos_id, start_id=tokenizer.pad_id,
+    )  # fmt: skip
+    checkpoint.save_folder("model", EncoderDecoder(config), tokenizer)
+    line = "evaluate translation model --data storybook --seed 9 --max-new-tokens 4 --beam-size 1"
+    assert main([*line.split(), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["n"] == 500
+    assert found["senses"]["n"] > 100
+    assert found["senses"]["accuracy"] < 0.2
+    assert 0 < found["alignment_error_rate"] <= 1
+    assert main(line.split()) == 0
+    assert [row.split()[0] for row in capsys.readouterr().out.splitlines()] == [
+        "BLEU", "chrF", "senses", "AER",
+    ]  # fmt: skip
 
 
 def test_evaluate_json_keys_are_documented(

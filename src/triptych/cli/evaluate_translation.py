@@ -8,6 +8,7 @@ from typing import Annotated
 from triptych.cli.common import Inference, Search
 from triptych.cli.options import POSITIONAL
 from triptych.config import Range
+from triptych.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +18,8 @@ class Options:
     model: Annotated[str, POSITIONAL]
     """A model folder, or a name on the Hugging Face Hub."""
     data: tuple[str, ...] = ()
-    """TSV files (source, tab, target), or one `hub:` name."""
+    """TSV files (source, tab, target), one `hub:` name, or storybook: 500 sentences of the built-in
+    corpus, drawn by --seed, whose senses and alignments are known."""
     source: tuple[str, ...] = ()
     """In place of --data: text files of sources."""
     target: tuple[str, ...] = ()
@@ -29,7 +31,7 @@ class Options:
     language: str | None = None
     """The target's code for the papers' scale; the model's own if not given."""
     seed: Annotated[int, Range(0)] = 12345
-    """Of the bootstrap's draws."""
+    """Of the bootstrap's draws, or storybook's stories."""
     json: bool = False
     """The scores as one JSON object (keys: docs/evaluate.md)."""
     quiet: bool = False
@@ -40,6 +42,8 @@ class Options:
 
 def run(options: Options) -> int:
     """Translate the sources, score against the references."""
+    if options.data == ("storybook",):
+        return _on_storybook(options)
     from triptych.recipes.evaluate_translation import (
         evaluate_translation,
         pair_files,
@@ -64,4 +68,20 @@ def run(options: Options) -> int:
         quiet=options.quiet,
     )
     print(json.dumps(report.to_json(), indent=1) if options.json else report_lines(report))
+    return 0
+
+
+def _on_storybook(options: Options) -> int:
+    from triptych.recipes.evaluate_storybook import measure_on_storybook, storybook_sentences
+    from triptych.recipes.load import load_translator
+
+    for name in ("source", "target", "against", "output", "language"):
+        if getattr(options, name):
+            raise UsageError(f"--{name} does not go with --data storybook; leave it out")
+    place = options.machine.choose()
+    translator = load_translator(options.model, device=place, precision=options.machine.precision)
+    found = measure_on_storybook(
+        translator, storybook_sentences(options.seed), options.search.over(translator.options)
+    )
+    print(json.dumps(found.to_json(), indent=1) if options.json else found)
     return 0

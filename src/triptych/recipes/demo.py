@@ -2,19 +2,19 @@
 are known."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from triptych import checkpoint
-from triptych.data.storybook import Split, StorySentence, translation_split
-from triptych.evaluation.alignment import AlignmentScore, alignment_error_rate
-from triptych.evaluation.senses import SenseScore, sense_accuracy
-from triptych.evaluation.translation import TranslationScores, score_translations
+from triptych.data.storybook import Split, translation_split
+from triptych.evaluation.alignment import AlignmentScore
+from triptych.evaluation.senses import SenseScore
+from triptych.evaluation.translation import TranslationScores
 from triptych.files.atomic import write_file
+from triptych.recipes.evaluate_storybook import measure_on_storybook
 from triptych.recipes.model_kinds import translation_parts
-from triptych.recipes.story_gold import gold_alignment, sense_cases
+from triptych.recipes.story_gold import gold_alignment
 from triptych.recipes.train_translation import train_translation
 from triptych.recipes.translation import Translation
 from triptych.recipes.translation_run import (
@@ -24,7 +24,7 @@ from triptych.recipes.translation_run import (
     TranslationRun,
 )
 from triptych.recipes.translator import Translator
-from triptych.recipes.word_alignment import AlignmentHead, align_pairs, choose_alignment_head
+from triptych.recipes.word_alignment import AlignmentHead, choose_alignment_head
 from triptych.training.settings import MuonSettings, TrainingSettings
 
 
@@ -80,7 +80,7 @@ def translation_panel(
     split = translation_split(seed=seed, n_train=size.n_train, n_valid=300, n_test=size.n_test)
     translator, seconds = train_translator(out, split, size, seed, device)
     assert translator.alignment_head is not None
-    measured = measure(translator, split.test)
+    measured = measure_on_storybook(translator, split.test)
     return TranslationDemo(
         run=out / "run",
         model=out / "model",
@@ -122,29 +122,6 @@ def train_translator(
     return Translator(model, tokenizer, alignment_head=head), seconds
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A translator's work on some sentences, marked."""
-
-    translations: list[Translation]
-    scores: TranslationScores
-    senses: SenseScore
-    alignment: AlignmentScore
-
-
-def measure(translator: Translator, sentences: Sequence[StorySentence]) -> Measured:
-    """Translate the sentences, and align them with their references."""
-    english = [s.english for s in sentences]
-    translations = translator.translate(english, beam_size=4, alignments=True)
-    texts = [t.text for t in translations]
-    return Measured(
-        translations,
-        score_translations(texts, [s.german for s in sentences], "de"),
-        sense_accuracy([sense_cases(s) for s in sentences], texts),
-        forced_alignment_score(translator, sentences),
-    )
-
-
 def demo_run(data: Path, size: DemoSize, seed: int) -> TranslationRun:
     """The run of the first panel: a small model, and a vocabulary in which most words are whole.
 
@@ -173,21 +150,6 @@ def demo_run(data: Path, size: DemoSize, seed: int) -> TranslationRun:
             seed=seed,
         ),
     )
-
-
-def forced_alignment_score(
-    translator: Translator, sentences: Sequence[StorySentence]
-) -> AlignmentScore:
-    """Alignment error rate between each sentence and its reference translation."""
-    found = align_pairs(
-        translator.module,
-        translator.tokenizer,
-        [s.english for s in sentences],
-        [s.german for s in sentences],
-        translator.alignment_head,
-    )
-    links = [frozenset(alignment.links) for alignment in found]
-    return alignment_error_rate(links, [gold_alignment(s) for s in sentences])
 
 
 CARD = """# A translator of stories

@@ -75,7 +75,8 @@ class FastTwin(Generic[Decoding]):
 
 
 def on_cpu(module: Any) -> bool:
-    return str(next(module.parameters()).device) == "cpu"
+    first: torch.Tensor = next(module.parameters())
+    return first.device.type == "cpu"
 
 
 def has_twin(module: Any) -> bool:
