@@ -25,7 +25,7 @@ SMALLEST = 1e-30
 
 def quantize_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
     """weight [O, I] -> w [O, I] int8 and S [O] with W ≈ S · w, its largest error S / 2."""
-    weight = weight.detach().float()
+    weight = weight.detach().float().contiguous()  # oneDNN's layout takes no strides into account
     scale = weight.abs().amax(dim=1).clamp_(min=SMALLEST) / LEVELS
     return (weight / scale[:, None]).round_().to(torch.int8), scale
 

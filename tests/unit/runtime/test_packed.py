@@ -51,6 +51,19 @@ def test_float32(activation: Callable[[Tensor], Tensor] | None, with_bias: bool)
 
 
 @pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+@torch.inference_mode()
+def test_a_view_is_the_weight_that_it_shows(precision: Precision) -> None:
+    """As of a mapped file that holds it transposed, beside others."""
+    x, weight, bias = given()
+    stored = torch.cat([torch.randn(24, 5), weight.T, torch.randn(24, 3)], dim=1)
+    view = stored[:, 5:12].T
+    assert not view.is_contiguous()
+    expected = packed.packed(weight, bias, precision)(x)
+    assert torch.equal(packed.packed(view, bias, precision)(x), expected)
+
+
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize(("precision", "bound"), [("bf16", 0.01), ("int8", 0.02)])
 @pytest.mark.parametrize("rows", ROWS)
 @pytest.mark.parametrize("activation", [None, ACTIVATIONS["gelu_tanh"]])
