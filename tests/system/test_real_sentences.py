@@ -15,6 +15,7 @@ from triptych.checkpoint import load_folder
 from triptych.data.batching import collate_pairs
 from triptych.decoding.forced import as_hypotheses, forced_log_probs
 from triptych.recipes.translate_options import TranslateOptions
+from triptych.recipes.translation_search import Searcher
 from triptych.recipes.translator import Translator
 
 pytestmark = pytest.mark.slow
@@ -60,20 +61,18 @@ def test_batch_size_order_and_padding_change_nothing(translator, lines, beam_siz
 def search(translator, lines, beam_size, batch_tokens):
     """(source ids, best hypothesis) of each line, as `translate` finds them."""
     found = {}
-    inner = translator._search
+    inner = Searcher.search
 
-    def keep(pieces, options):
-        hypotheses = inner(pieces, options)
+    def keep(self, pieces, options):
+        hypotheses = inner(self, pieces, options)
         for piece, of_piece in zip(pieces, hypotheses, strict=True):
             found[piece.line] = (piece.source_ids, of_piece[0])
         return hypotheses
 
-    translator._search = keep
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Searcher, "search", keep)
         options = TranslateOptions(beam_size=beam_size, batch_tokens=batch_tokens)
         translator.translate(lines, options=options)
-    finally:
-        del translator._search
     return [found[i] for i in range(len(lines))]
 
 
