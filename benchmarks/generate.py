@@ -21,8 +21,9 @@ from pathlib import Path
 import torch
 
 from apart import Apart
-from gpt_contestants import PRECISIONS, Ids, Task, contestants, default_data, write_weights
+from gpt_contestants import Ids, Task, contestants, write_weights
 from in_turn import machine, time_in_turn, write_json
+from peers import PRECISIONS, default_data
 from triptych.models.gpt import Gpt
 from triptych.recipes.load import load_generator
 from triptych.runtime.gpt import FastGpt
@@ -89,12 +90,8 @@ def row(
     print(f"  {ours:20} {rates[ours]:8.1f} tokens/s, {rates[ours] / limit:.0%} of the limit")
     ratios = {}
     for name in others:
-        ratios[name] = median, low, high = timing.ratio(ours, name)
-        print(
-            f"  {name:20} {rates[name]:8.1f} tokens/s; ours {median:.2f} times "
-            f"(pairs from {low:.2f} to {high:.2f})",
-            flush=True,
-        )
+        ratios[name] = timing.ratio(ours, name)
+        print(f"  {name:20} {rates[name]:8.1f} tokens/s; {timing.told(ours, name)}", flush=True)
     return {
         "batch": batch, "precision": precision, "bytes_per_second": speed, "limit": limit,
         "tokens_per_second": rates, "ratios": ratios, "logit_error": error,
@@ -129,7 +126,6 @@ def main() -> None:
         "arguments": {name: str(value) for name, value in vars(arguments).items()},
         "machine": machine(),
         "rows": rows,
-        "date": time.strftime("%Y-%m-%d"),
     }
     write_json(arguments.json, result)
 

@@ -4,7 +4,6 @@ A maker returns a function from a batch size to the new ids of that many prompts
 """
 
 import json
-import os
 import shutil
 import urllib.request
 from collections.abc import Callable
@@ -16,13 +15,12 @@ from typing import Any
 import torch
 
 from apart import Maker
+from peers import COMPUTE_TYPES, for_ctranslate2, has, has_ctranslate2
 
 Ids = list[list[int]]
 Generate = Callable[[int], Ids]
 
-PRECISIONS = ("fp32", "bf16", "int8")
 EOS = 50_256
-COMPUTE_TYPES = {"fp32": "float32", "bf16": "bfloat16", "int8": "int8"}
 GGUF_TYPES = {"fp32": "f32", "int8": "q8_0"}
 
 
@@ -67,7 +65,7 @@ def contestants(task: Task, precision: str) -> dict[str, Maker]:
         f"triptych {precision}": partial(triptych_, task, precision),
         f"transformers {theirs}": partial(transformers_, task, theirs),
     }
-    if COMPUTE_TYPES[precision] in _ctranslate2_types():
+    if has_ctranslate2(precision):
         found[f"CTranslate2 {precision}"] = partial(ctranslate2_, task, precision)
     if precision in GGUF_TYPES and has("xllamacpp") and has("gguf"):
         kind = GGUF_TYPES[precision]
@@ -111,11 +109,10 @@ def ctranslate2_(task: Task, precision: str) -> Generate:
     import ctranslate2
     from transformers import AutoTokenizer
 
-    converted = task.folder / "ctranslate2"
-    if not converted.exists():
-        ctranslate2.converters.TransformersConverter(str(task.folder)).convert(str(converted))
     model = ctranslate2.Generator(
-        str(converted), compute_type=COMPUTE_TYPES[precision], intra_threads=task.threads
+        for_ctranslate2(task.folder),
+        compute_type=COMPUTE_TYPES[precision],
+        intra_threads=task.threads,
     )
     names = AutoTokenizer.from_pretrained(task.folder)
 
@@ -163,23 +160,3 @@ def _ask(address: str, ids: list[int], n_new: int) -> list[int]:
     )
     with urllib.request.urlopen(request, timeout=300) as answer:
         return list(json.loads(answer.read())["tokens"])
-
-
-def default_data() -> Path:
-    return Path(os.environ.get("TRIPTYCH_DATA", "../shared/data"))
-
-
-def has(package: str) -> bool:
-    """Whether a peer is installed."""
-    from importlib.util import find_spec
-
-    return find_spec(package) is not None
-
-
-def _ctranslate2_types() -> set[str]:
-    if not has("ctranslate2"):
-        return set()
-    import ctranslate2
-
-    types: set[str] = ctranslate2.get_supported_compute_types("cpu")
-    return types

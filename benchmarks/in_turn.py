@@ -27,6 +27,11 @@ class Timing:
         ratios = sorted(theirs / ours for theirs, ours in pairs)
         return statistics.median(ratios), ratios[0], ratios[-1]
 
+    def told(self, name: str, other: str) -> str:
+        """That ratio in words."""
+        median, low, high = self.ratio(name, other)
+        return f"ours {median:.2f} times (pairs from {low:.2f} to {high:.2f})"
+
 
 def time_in_turn(
     contestants: Mapping[str, Callable[[], object]],

@@ -24,17 +24,10 @@ from pathlib import Path
 import torch
 
 from apart import Apart, Maker
-from gpt_contestants import (
-    PRECISIONS,
-    Task,
-    ctranslate2_,
-    default_data,
-    has,
-    triptych_,
-    write_weights,
-)
+from gpt_contestants import Task, ctranslate2_, triptych_, write_weights
 from in_turn import machine, write_json
 from memory_watch import MemoryWatch, kilobytes
+from peers import PRECISIONS, default_data, for_ctranslate2, has
 
 TRIPTYCH = [str(Path(sys.executable).parent / "triptych")]
 
@@ -82,8 +75,8 @@ def memory_measure(task: Task, library: str, make: Maker) -> Callable[[], dict[s
 def memory_rows(task: Task) -> dict[str, dict[str, float]]:
     makers = {f"triptych {p}": ("triptych", partial(triptych_, task, p)) for p in PRECISIONS}
     if has("ctranslate2"):
+        for_ctranslate2(task.folder)  # now, and not while it is measured
         for precision in ("fp32", "int8"):
-            ctranslate2_(task, precision)  # converted now, and not while it is measured
             make = partial(ctranslate2_, task, precision)
             makers[f"CTranslate2 {precision}"] = ("ctranslate2", make)
     apart = {name: partial(memory_measure, task, *given) for name, given in makers.items()}

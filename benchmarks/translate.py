@@ -20,8 +20,8 @@ from pathlib import Path
 import torch
 
 from apart import Apart, Maker
-from gpt_contestants import COMPUTE_TYPES, PRECISIONS, default_data, has
 from in_turn import machine, write_json
+from peers import COMPUTE_TYPES, PRECISIONS, default_data, for_ctranslate2, has_ctranslate2
 
 Texts = list[list[str]]
 Translate = Callable[[int], Texts]
@@ -62,11 +62,8 @@ def contestants(task: Task, precision: str) -> dict[str, Maker]:
         f"triptych {precision}": partial(triptych_, task, precision),
         f"transformers {theirs}": partial(transformers_, task, theirs),
     }
-    if has("ctranslate2"):
-        import ctranslate2
-
-        if COMPUTE_TYPES[precision] in ctranslate2.get_supported_compute_types("cpu"):
-            found[f"CTranslate2 {precision}"] = partial(ctranslate2_, task, precision)
+    if has_ctranslate2(precision):
+        found[f"CTranslate2 {precision}"] = partial(ctranslate2_, task, precision)
     return found
 
 
@@ -116,11 +113,10 @@ def ctranslate2_(task: Task, precision: str) -> Translate:
     import ctranslate2
     from transformers import MarianTokenizer as TheirTokenizer
 
-    converted = task.folder / "ctranslate2"
-    if not converted.exists():
-        ctranslate2.converters.TransformersConverter(str(task.folder)).convert(str(converted))
     model = ctranslate2.Translator(
-        str(converted), compute_type=COMPUTE_TYPES[precision], intra_threads=task.threads
+        for_ctranslate2(task.folder),
+        compute_type=COMPUTE_TYPES[precision],
+        intra_threads=task.threads,
     )
     tokenizer = TheirTokenizer.from_pretrained(task.folder)
 
@@ -155,10 +151,10 @@ def row(
     print(f"beam {beam_size}, {precision}: {ours} {rates[ours]:,.0f} target tokens/s")
     ratios = {}
     for name in others:
-        ratios[name] = median, low, high = timing.ratio(ours, name)
+        ratios[name] = timing.ratio(ours, name)
+        told = timing.told(ours, name)
         print(
-            f"  {name:20} {rates[name]:7,.0f}; ours {median:.2f} times (pairs from {low:.2f} to "
-            f"{high:.2f}); the same texts: {alike[name]:.0%}",
+            f"  {name:20} {rates[name]:7,.0f}; {told}; the same texts: {alike[name]:.0%}",
             flush=True,
         )
     return {

@@ -12,6 +12,7 @@ from triptych.core.attention import MultiHeadAttention, fused_attention
 from triptych.core.blocks import Block, CrossBlock
 from triptych.core.feed_forward import FeedForward
 from triptych.errors import UsageError
+from triptych.files.notices import notice
 from triptych.models.encoder_decoder import EncoderDecoder
 from triptych.models.gpt import Gpt
 from triptych.runtime.attention import fast_attention
@@ -67,11 +68,21 @@ class FastTwin(Generic[Decoding]):
 
     def __call__(self) -> Decoding:
         if not has_twin(self.module):
+            self._say_what_decodes()
             return self.module  # type: ignore[no-any-return]
         version = version_of(self.module)
         if self.twin is None or version != self.version:
             self.twin, self.version = TWINS[type(self.module)](self.module, self.precision), version
         return self.twin
+
+    def _say_what_decodes(self) -> None:
+        """Where smaller weights were asked for, and somebody looks in."""
+        if self.precision != "fp32" and on_cpu(self.module) and type(self.module) in TWINS:
+            notice(
+                f"the module has hooks or parts that its {self.precision} twin does not know, so "
+                "it decodes itself, with the weights that it has",
+                key="a module in its twin's place",
+            )
 
 
 def on_cpu(module: Any) -> bool:

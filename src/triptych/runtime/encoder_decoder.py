@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from triptych.core.blocks import CrossBlock
 from triptych.core.cache import KeysAndValues, SelfAttentionCache
-from triptych.core.feed_forward import FeedForward
 from triptych.core.masks import padding_mask
 from triptych.models.encoder_decoder import EncoderDecoder
 from triptych.runtime.packed import Precision, packed
@@ -24,6 +23,7 @@ from triptych.runtime.parts import (
     additive,
     affine,
     attend,
+    feed_forward,
     joined,
     merge,
     packed_kit,
@@ -138,17 +138,14 @@ class _FastCrossBlock:
 
     def __init__(self, block: nn.Module, kit: Kit) -> None:
         assert isinstance(block, CrossBlock)
-        own, cross, feed_forward = block.self_attention, block.cross_attention, block.feed_forward
-        assert isinstance(feed_forward, FeedForward)
+        own, cross = block.self_attention, block.cross_attention
         self.n_heads = own.n_heads
         self.w_qkv = joined(kit, scaled_queries(own), affine(own.w_k), affine(own.w_v))
-        self.w_o = kit.product(own.w_o.weight, own.w_o.bias, None)
-        self.w_q = joined(kit, scaled_queries(cross))
+        self.w_o = kit.product(*affine(own.w_o), None)
+        self.w_q = kit.product(*scaled_queries(cross), None)
         self.w_kv = joined(kit, affine(cross.w_k), affine(cross.w_v))  # E -> 2E
-        self.cross_w_o = kit.product(cross.w_o.weight, cross.w_o.bias, None)
-        up, down = feed_forward.w_up, feed_forward.w_down
-        self.w_up = kit.product(up.weight, up.bias, feed_forward.activation)
-        self.w_down = kit.product(down.weight, down.bias, None)
+        self.cross_w_o = kit.product(*affine(cross.w_o), None)
+        self.feed_forward = feed_forward(kit, block.feed_forward)
         residuals = (block.residual_1, block.residual_2, block.residual_3)
         self.norms = [kit.norm(residual.norm) for residual in residuals]
 
@@ -164,7 +161,7 @@ class _FastCrossBlock:
         norm_1, norm_2, norm_3 = self.norms
         x = norm_1(x.add_(self.w_o(self._attend(self.w_qkv(x).float(), past))))
         x = norm_2(x.add_(self.cross_w_o(source.attend(self.w_q(x).float(), layer))))
-        return norm_3(x.add_(self.w_down(self.w_up(x))))
+        return norm_3(x.add_(self.feed_forward(x)))
 
     def _attend(self, qkv: Tensor, past: SelfAttentionCache) -> Tensor:
         q, k, v = split(qkv, 3, self.n_heads)

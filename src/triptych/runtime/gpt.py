@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from triptych.core.blocks import Block
 from triptych.core.cache import RaggedCache, SelfAttentionCache
-from triptych.core.feed_forward import FeedForward
 from triptych.core.masks import causal_mask, causal_padding_mask
 from triptych.models.gpt import Gpt, last_real
 from triptych.runtime.packed import Precision, packed
@@ -25,6 +24,7 @@ from triptych.runtime.parts import (
     additive,
     affine,
     attend,
+    feed_forward,
     float_norm,
     joined,
     merge,
@@ -91,20 +91,17 @@ class _FastBlock:
 
     def __init__(self, block: nn.Module, kit: Kit) -> None:
         assert isinstance(block, Block)
-        given, feed_forward = block.self_attention, block.feed_forward
-        assert isinstance(feed_forward, FeedForward)
+        given = block.self_attention
         self.n_heads = given.n_heads
         self.w_qkv = joined(kit, scaled_queries(given), affine(given.w_k), affine(given.w_v))
-        self.w_o = kit.product(given.w_o.weight, given.w_o.bias, None)
-        up, down = feed_forward.w_up, feed_forward.w_down
-        self.w_up = kit.product(up.weight, up.bias, feed_forward.activation)
-        self.w_down = kit.product(down.weight, down.bias, None)
+        self.w_o = kit.product(*affine(given.w_o), None)
+        self.feed_forward = feed_forward(kit, block.feed_forward)
         self.norm_1, self.norm_2 = kit.norm(block.residual_1.norm), kit.norm(block.residual_2.norm)
 
     def __call__(self, x: Tensor, view: _View, past: SelfAttentionCache | None) -> Tensor:
         """x is changed in place."""
         x += self.w_o(self._attend(self.w_qkv(self.norm_1(x)).float(), view, past))
-        x += self.w_down(self.w_up(self.norm_2(x)))
+        x += self.feed_forward(self.norm_2(x))
         return x
 
     def _attend(self, qkv: Tensor, view: _View, past: SelfAttentionCache | None) -> Tensor:

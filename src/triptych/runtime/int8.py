@@ -25,7 +25,7 @@ SMALLEST = 1e-30
 
 def quantize_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
     """weight [O, I] -> w [O, I] int8 and S [O] with W ≈ S · w, its largest error S / 2."""
-    weight = weight.detach().float().contiguous()  # oneDNN's layout takes no strides into account
+    weight = weight.detach().float()
     scale = weight.abs().amax(dim=1).clamp_(min=SMALLEST) / LEVELS
     return (weight / scale[:, None]).round_().to(torch.int8), scale
 
@@ -72,7 +72,8 @@ class _OneDnnProduct:
     """S / 127 · (X wᵀ)."""
 
     def __init__(self, w: Tensor, scale: Tensor) -> None:
-        self.w: Any = torch.ops.onednn.qlinear_prepack(w, None)
+        # It takes no strides into account, and a weight may be a view of a mapped file.
+        self.w: Any = torch.ops.onednn.qlinear_prepack(w.contiguous(), None)
         self.scale, self.no_shift = scale, torch.zeros(len(w), dtype=torch.int32)
 
     def __call__(self, rows: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from triptych.core.attention import MultiHeadAttention
+from triptych.core.feed_forward import FeedForward
 from triptych.runtime.linear import fast_linear
 from triptych.runtime.packed import Activation, Precision, Product, packed
 
@@ -76,6 +77,14 @@ def joined(kit: Kit, *projections: Affine) -> Product:
     """Several projections of one input as one product: [..., I] -> [..., all their outputs]."""
     weights, biases = zip(*projections, strict=True)
     return kit.product(torch.cat(weights), torch.cat(biases), None)
+
+
+def feed_forward(kit: Kit, given: nn.Module) -> Product:
+    """act(x W_up + b_up) W_down + b_down: x [..., E] -> [..., E]."""
+    assert isinstance(given, FeedForward)
+    up = kit.product(*affine(given.w_up), given.activation)
+    down = kit.product(*affine(given.w_down), None)
+    return lambda x: down(up(x))
 
 
 def split(joint: Tensor, n_parts: int, n_heads: int) -> list[Tensor]:

@@ -15,9 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from triptych.core.blocks import Block
-from triptych.core.feed_forward import FeedForward
 from triptych.core.masks import padding_mask
-from triptych.runtime.parts import Kit, affine, joined, merge, split
+from triptych.runtime.parts import Kit, affine, feed_forward, joined, merge, split
 
 Attend = Callable[[Tensor, int], Tensor]
 """From joined queries, keys and values [..., 3E], and a number of heads, to values [..., E]."""
@@ -37,7 +36,7 @@ class PostNormStack:
         if not takes_padding_out(x.device):
             mask = None if bool(valid.all()) else padding_mask(valid)
             return self._through(
-                x, lambda qkv, n_heads: _attend(*_queries_keys_values(qkv, n_heads), mask)
+                x, lambda qkv, n_heads: _attend(*split(qkv, 3, n_heads), mask=mask)
             )
         lengths, counts = torch.unique_consecutive(valid.sum(dim=1), return_counts=True)
         runs = list(zip(lengths.tolist(), counts.tolist(), strict=True))
@@ -63,25 +62,17 @@ class _FastBlock:
 
     def __init__(self, block: nn.Module, kit: Kit) -> None:
         assert isinstance(block, Block)
-        given, feed_forward = block.self_attention, block.feed_forward
-        assert isinstance(feed_forward, FeedForward)
+        given = block.self_attention
         self.n_heads = given.n_heads
         self.w_qkv = joined(kit, affine(given.w_q), affine(given.w_k), affine(given.w_v))  # E -> 3E
-        self.w_o = kit.product(given.w_o.weight, given.w_o.bias, None)
-        up, down = feed_forward.w_up, feed_forward.w_down
-        self.w_up = kit.product(up.weight, up.bias, feed_forward.activation)
-        self.w_down = kit.product(down.weight, down.bias, None)
+        self.w_o = kit.product(*affine(given.w_o), None)
+        self.feed_forward = feed_forward(kit, block.feed_forward)
         self.norm_1, self.norm_2 = kit.norm(block.residual_1.norm), kit.norm(block.residual_2.norm)
 
     def __call__(self, x: Tensor, attend: Attend) -> Tensor:
         """x is overwritten."""
         x = self.norm_1(x.add_(self.w_o(attend(self.w_qkv(x), self.n_heads))))
-        return self.norm_2(x.add_(self.w_down(self.w_up(x))))
-
-
-def _queries_keys_values(qkv: Tensor, n_heads: int) -> tuple[Tensor, Tensor, Tensor]:
-    q, k, v = split(qkv, 3, n_heads)
-    return q, k, v
+        return self.norm_2(x.add_(self.feed_forward(x)))
 
 
 def _attend_within(qkv: Tensor, n_heads: int, runs: list[tuple[int, int]]) -> Tensor:
@@ -91,7 +82,7 @@ def _attend_within(qkv: Tensor, n_heads: int, runs: list[tuple[int, int]]) -> Te
     for length, n_texts in runs:
         run = slice(start, start + n_texts * length)
         if length:
-            q, k, v = _queries_keys_values(qkv[run].view(n_texts, length, -1), n_heads)
+            q, k, v = split(qkv[run].view(n_texts, length, -1), 3, n_heads)
             merged[run] = _attend(q, k, v).flatten(0, 1)
         start = run.stop
     return merged

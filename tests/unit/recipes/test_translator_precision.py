@@ -70,6 +70,16 @@ def test_who_looks_in_sees_the_module_itself(letter_model, letters) -> None:  # 
     assert isinstance(translator.twin(), FastEncoderDecoder)
 
 
+def test_that_smaller_weights_are_not_used_then_is_said(  # type: ignore[no-untyped-def]
+    letter_model, letters, caplog: pytest.LogCaptureFixture
+) -> None:
+    translator = Translator(letter_model, letters, precision="int8")
+    with record(letter_model):
+        assert translator.twin() is letter_model
+    assert "its int8 twin does not know, so it decodes itself" in caplog.text
+    assert isinstance(translator.twin(), FastEncoderDecoder)
+
+
 def test_a_changed_bias_makes_a_new_twin(letter_model, letters) -> None:  # type: ignore[no-untyped-def]
     """It is a buffer, not a parameter."""
     model = copy.deepcopy(letter_model)
