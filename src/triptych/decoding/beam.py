@@ -85,27 +85,19 @@ def beam_search(
     while len(beams.rows):
         logits = next_logits(torch.as_tensor(beams.last, device=device), cache)
         log_probs, token_ids = best_next(logits, 2 * options.beam_size, roles, beams.forced())
-        before = beams.n_beams
-        origins = beams.advance(log_probs, token_ids)
-        _move(cache, len(logits), origins, (before, beams.n_beams), device)
+        n_beams = beams.n_beams  # of the rows that were computed; those that go on may have more
+        _move(cache, len(logits), beams.advance(log_probs, token_ids), n_beams, device)
     return [best_first(found, options.n_best) for found in beams.found]
 
 
 def _move(
-    cache: RowCache,
-    n_rows: int,
-    origins: Ints,
-    n_beams: tuple[int, int],
-    device: torch.device | None,
+    cache: RowCache, n_rows: int, origins: Ints, n_beams: int, device: torch.device | None
 ) -> None:
-    """Put the cache's rows in the order in which the beams go on; `n_beams` before and after."""
-    before, after = n_beams
+    """Put the cache's rows in the order in which the beams go on; `n_beams` as they were."""
     stay = np.arange(n_rows)
     if len(origins) == 0 or np.array_equal(origins, stay):
         return
-    # As many rows may be other sentences: one with two beams, after two with one.
-    same_shape = len(origins) == n_rows and before == after
-    within = same_shape and np.array_equal(origins // before, stay // before)
+    within = len(origins) == n_rows and np.array_equal(origins // n_beams, stay // n_beams)
     move = cache.reorder if within else cache.select
     move(torch.as_tensor(origins, device=device))
 

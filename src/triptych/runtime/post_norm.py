@@ -35,9 +35,7 @@ class PostNormStack:
         """x [B, T, E], which is overwritten, valid [B, T] -> [B, T, E]."""
         if not takes_padding_out(x.device):
             mask = None if bool(valid.all()) else padding_mask(valid)
-            return self._through(
-                x, lambda qkv, n_heads: _attend(*split(qkv, 3, n_heads), mask=mask)
-            )
+            return self._through(x, lambda qkv, n_heads: _attend(split(qkv, 3, n_heads), mask))
         lengths, counts = torch.unique_consecutive(valid.sum(dim=1), return_counts=True)
         runs = list(zip(lengths.tolist(), counts.tolist(), strict=True))
         hidden = torch.zeros_like(x)
@@ -82,15 +80,16 @@ def _attend_within(qkv: Tensor, n_heads: int, runs: list[tuple[int, int]]) -> Te
     for length, n_texts in runs:
         run = slice(start, start + n_texts * length)
         if length:
-            q, k, v = split(qkv[run].view(n_texts, length, -1), 3, n_heads)
-            merged[run] = _attend(q, k, v).flatten(0, 1)
+            parts = split(qkv[run].view(n_texts, length, -1), 3, n_heads)
+            merged[run] = _attend(parts).flatten(0, 1)
         start = run.stop
     return merged
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
-    """q, k, v [B, H, T, D] -> [B, T, E]. The fused kernel, but where it is slow (`benchmarks/`):
-    in bf16 on a CPU it is two plain products, and a softmax in float32, which is the faster too."""
+def _attend(parts: list[Tensor], mask: Tensor | None = None) -> Tensor:
+    """q, k, v, each [B, H, T, D] -> [B, T, E]. The fused kernel, but where it is slow
+    (`benchmarks/`): in bf16 on a CPU two plain products and a softmax in float32 are faster."""
+    q, k, v = parts
     if q.device.type != "cpu" or q.dtype != torch.bfloat16 or mask is not None:
         return merge(F.scaled_dot_product_attention(q, k, v, attn_mask=mask))
     rows, keys = q.flatten(0, 1), k.flatten(0, 1)  # [B, H, T, D] -> [B · H, T, D]
