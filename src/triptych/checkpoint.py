@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from triptych.convert.families import Family, family_of, family_of_model
+from triptych.core.initialization import without_memory
 from triptych.errors import ModelFileError, UsageError
 from triptych.files.atomic import complete_folder, write_folder
 from triptych.files.manifest import verify_folder
@@ -123,7 +124,7 @@ class HasBuffers(Protocol):
 
 def build(family: Family, config: Any, state: Mapping[str, Tensor]) -> nn.Module:
     """The model with these weights themselves, in evaluation mode; draws no random number."""
-    with torch.device("meta"):  # shapes alone: no weights are drawn only to be replaced
+    with without_memory():  # no weights are drawn only to be replaced
         model = family.model(config)
     model.load_state_dict(state, assign=True)
     for part in model.modules():

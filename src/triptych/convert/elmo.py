@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from triptych.convert.checks import check_no_other, check_tensor, missing_tensor, required
+from triptych.core.initialization import without_memory
 from triptych.errors import ConfigError, ModelFileError
 from triptych.predecessors.characters import CharacterConfig
 from triptych.predecessors.elmo import N_DIRECTIONS, Elmo, ElmoConfig
@@ -185,7 +186,7 @@ def _filters(filters: Any) -> tuple[tuple[int, int], ...]:
 
 def _shapes(config: ElmoConfig) -> dict[str, tuple[int, ...]]:
     """Every tensor of a model of this shape; nothing is computed."""
-    with torch.device("meta"):
+    with without_memory():
         return {name: tuple(t.shape) for name, t in Elmo(config).state_dict().items()}
 
 

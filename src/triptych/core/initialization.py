@@ -1,15 +1,44 @@
 """How weights begin: one function a paper, each over a whole module."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from triptych.core.attention import MultiHeadAttention
 from triptych.core.embeddings import ScaledEmbedding
 from triptych.core.feed_forward import FeedForward
 from triptych.core.positions import LearnedPositions, sinusoidal_table
 from triptych.core.residual import PreNorm
+
+
+@contextmanager
+def without_memory() -> Iterator[None]:
+    """Modules made within have shapes and no memory (torch's meta device); nothing is drawn."""
+    with torch.device("meta"), _NothingDrawn():
+        yield
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """Leaves out what fills a tensor at random: on the meta device it would do nothing, after an
+    import of torch's compiler, which takes over a second."""
+
+    NAMES = frozenset({"normal_", "uniform_", "trunc_normal_", "xavier_uniform_"})
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if getattr(func, "__name__", "") in self.NAMES:
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 @torch.no_grad()

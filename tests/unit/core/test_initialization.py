@@ -1,6 +1,8 @@
 """The law of each weight: its bound, its variance, its zeros."""
 
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +12,12 @@ from torch import nn
 from triptych.core.attention import MultiHeadAttention
 from triptych.core.embeddings import ScaledEmbedding
 from triptych.core.feed_forward import FeedForward
-from triptych.core.initialization import initialize_bert, initialize_gpt2, initialize_vaswani
+from triptych.core.initialization import (
+    initialize_bert,
+    initialize_gpt2,
+    initialize_vaswani,
+    without_memory,
+)
 from triptych.core.positions import LearnedPositions, sinusoidal_table
 from triptych.core.residual import PreNorm
 
@@ -112,3 +119,26 @@ def test_what_gpt_2_adds_to_its_residual_stream_begins_smaller(std: float) -> No
         else:
             expected = std / 2 if any(part in name for part in halved) else std
             assert parameter.std().item() == pytest.approx(expected, rel=0.03), name
+
+
+LOAD = """
+import sys, torch
+from torch import nn
+from triptych.core.initialization import without_memory
+with without_memory():
+    parts = nn.Linear(3, 4), nn.Embedding(5, 6), nn.init.trunc_normal_(torch.empty(7))
+print([part.device.type for part in (parts[0].weight, parts[1].weight, parts[2])])
+print("torch._dynamo" in sys.modules)
+"""
+
+
+def test_without_memory_nothing_is_drawn_and_no_compiler_imported() -> None:
+    """In an interpreter of its own: the import takes longer than all else of a small model."""
+    command = [sys.executable, "-c", LOAD]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["['meta', 'meta', 'meta']", "False"]
+    before = torch.random.get_rng_state()
+    with without_memory():
+        nn.Linear(3, 4)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert nn.Linear(3, 4).weight.any()  # outside of it all is as before
