@@ -19,6 +19,8 @@ from triptych.errors import ModelFileError, UsageError
 
 BLOCK = 64
 """Tokens whose maximum is taken before any is looked at singly."""
+IN_CACHE = 250_000
+"""Numbers that a core's cache holds beside what is made of them."""
 FREE = -1
 """In place of a forced token: the row may choose."""
 
@@ -83,7 +85,7 @@ def best_next(
     logits[:, list(roles.banned_ids)] = banned
 
     highest = torch.cat([values[:, :1], banned], dim=1).amax(1, keepdim=True)
-    log_sum = logits.sub_(highest).exp_().sum(1, keepdim=True).log_() + highest
+    log_sum = _sum_of_exponentials(logits, highest).log_() + highest
     if forced is not None and wanted is not None:
         is_forced = (forced_ids != FREE)[:, None]
         values = torch.where(is_forced, -torch.inf, values)
@@ -96,6 +98,16 @@ def best_next(
             "its weights are damaged or its training diverged; use another checkpoint"
         )
     return log_probs, token_ids.cpu().numpy()
+
+
+def _sum_of_exponentials(logits: Tensor, highest: Tensor) -> Tensor:
+    """Σ exp(logit - highest): logits [R, V], highest [R, 1] -> [R, 1]."""
+    if logits.device.type != "cpu":
+        return logits.sub_(highest).exp_().sum(1, keepdim=True)
+    # In pieces that stay in a core's cache through all three operations.
+    pieces = torch.split(logits, max(BLOCK, IN_CACHE // max(1, len(logits))), dim=1)
+    sums = [(piece - highest).exp_().sum(1, keepdim=True) for piece in pieces]
+    return torch.cat(sums, dim=1).sum(1, keepdim=True)
 
 
 def top_tokens(logits: Tensor, k: int) -> tuple[Tensor, Tensor]:

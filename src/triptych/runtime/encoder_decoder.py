@@ -17,20 +17,23 @@ from triptych.core.blocks import CrossBlock
 from triptych.core.cache import KeysAndValues, SelfAttentionCache
 from triptych.core.masks import padding_mask
 from triptych.models.encoder_decoder import EncoderDecoder
-from triptych.runtime.packed import Precision, packed
+from triptych.runtime.packed import Precision
 from triptych.runtime.parts import (
     Kit,
     additive,
     affine,
     attend,
+    attend_one,
     feed_forward,
     joined,
     merge,
     packed_kit,
     scaled_queries,
     split,
+    steps_kit,
 )
 from triptych.runtime.post_norm import PostNormStack
+from triptych.runtime.steps import for_steps
 
 
 class FastEncoderDecoder:
@@ -43,11 +46,11 @@ class FastEncoderDecoder:
 
     def __init__(self, module: EncoderDecoder, precision: Precision = "fp32") -> None:
         self.module, self.precision = module, precision
-        kit = packed_kit(precision)
-        self.encoder = PostNormStack(module.encoder, kit)
+        self.encoder = PostNormStack(module.encoder, packed_kit(precision))
+        kit = steps_kit(precision)
         self.blocks = [_FastCrossBlock(block, kit) for block in module.decoder]
         weight, bias = module.output_projection
-        self.head = packed(weight, bias, precision)
+        self.head = for_steps(weight, bias, precision)
 
     @torch.inference_mode()
     def __call__(self, source_ids: Tensor, source_valid: Tensor, target_ids: Tensor) -> Tensor:
@@ -93,6 +96,8 @@ class SourceMemory:
         """q [R, T, E], scaled, sentence by sentence -> values [R, T, E]."""
         k, v = self.held[layer]
         n_rows, n_new, width = q.shape
+        if n_new == 1:
+            return attend_one(q.view(n_rows, k.size(1), 1, -1), k, v, self.mask)
         together = q.view(self.n_sentences, self.n_beams * n_new, -1, k.size(-1))  # [B, K·T, H, D]
         values = attend(together.transpose(1, 2), k, v, self.mask)
         return merge(values).view(n_rows, n_new, width)
@@ -168,4 +173,4 @@ class _FastCrossBlock:
         k, v = past.extend(lambda: (k, v))
         if q.size(2) > 1:
             return merge(F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=1.0))
-        return merge(attend(q, k, v, None))
+        return attend_one(q, k, v, None)

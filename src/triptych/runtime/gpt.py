@@ -18,20 +18,21 @@ from triptych.core.blocks import Block
 from triptych.core.cache import RaggedCache, SelfAttentionCache
 from triptych.core.masks import causal_mask, causal_padding_mask
 from triptych.models.gpt import Gpt, last_real
-from triptych.runtime.packed import Precision, packed
+from triptych.runtime.packed import Precision
 from triptych.runtime.parts import (
     Kit,
     additive,
     affine,
-    attend,
+    attend_one,
     feed_forward,
     float_norm,
     joined,
     merge,
-    packed_kit,
     scaled_queries,
     split,
+    steps_kit,
 )
+from triptych.runtime.steps import for_steps
 
 
 class _View(NamedTuple):
@@ -52,10 +53,10 @@ class FastGpt:
 
     def __init__(self, gpt: Gpt, precision: Precision = "fp32") -> None:
         self.gpt, self.config, self.precision = gpt, gpt.config, precision
-        kit = packed_kit(precision)
+        kit = steps_kit(precision)
         self.blocks = [_FastBlock(b, kit) for b in gpt.blocks]
         self.norm = float_norm(gpt.norm)
-        self.head = packed(gpt.token_embedding.weight, None, precision)
+        self.head = for_steps(gpt.token_embedding.weight, None, precision)
 
     @torch.inference_mode()
     def __call__(
@@ -109,7 +110,7 @@ class _FastBlock:
         if past is not None:
             k, v = past.extend(lambda: (k, v))
         if q.size(2) == 1:
-            return merge(attend(q, k, v, view.mask))
+            return attend_one(q, k, v, view.mask)
         values = F.scaled_dot_product_attention(
             q, k, v, attn_mask=view.mask, is_causal=view.is_causal, scale=1.0
         )

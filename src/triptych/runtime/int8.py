@@ -12,15 +12,20 @@ Shapes: I columns in, O columns out.
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from triptych.runtime.openmp import has_team
+
 LEVELS = 127
 HALF = torch.tensor(128.5)
 SMALLEST = 1e-30
 """In place of the largest number of a row that is all zeros."""
+Multiply = Callable[[Tensor], Tensor]
+"""X + 128 [..., I] as bytes -> S / 127 · (X wᵀ) [..., O] in float32."""
 
 
 def quantize_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -37,6 +42,20 @@ def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
     return torch.addcdiv(HALF, x, largest, value=LEVELS).to(torch.uint8), largest
 
 
+def finish_rows(y: Tensor, largest: Tensor, bias: Tensor | None) -> Tensor:
+    """y [..., O] · a [..., 1] + b [O], in place."""
+    y = y.mul_(largest)
+    return y if bias is None else y.add_(bias)
+
+
+@cache
+def loops() -> Any:
+    """`runtime/int8_loops.py`; imports numba, and compiles the loops the first time ever."""
+    from triptych.runtime import int8_loops
+
+    return int8_loops
+
+
 def has_int8() -> bool:
     """Whether oneDNN has the product, and the processor the instruction (VNNI) that makes it exact.
 
@@ -46,26 +65,41 @@ def has_int8() -> bool:
     return hasattr(torch.ops.onednn, "qlinear_pointwise") and bool(has_vnni())
 
 
+def laid_out(w: Tensor, scale: Tensor) -> Multiply:
+    """Of w [O, I] and S [O], in the layout of the library where there is one."""
+    product = _OneDnnProduct if has_int8() else _PlainProduct
+    return product(w, scale / LEVELS)
+
+
 class Int8Linear:
-    """act(x Wᵀ + b) for float32 x [..., I]: weight [O, I], bias [O] -> float32 [..., O]."""
+    """act(x Wᵀ + b) for float32 x [..., I] -> float32 [..., O], by a product of integers."""
 
     def __init__(
         self,
-        weight: Tensor,
+        multiply: Multiply,
         bias: Tensor | None,
         activation: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        w, scale = quantize_weight(weight)
-        self.bias = None if bias is None else bias.detach().float()
-        self.activation = activation
-        product = _OneDnnProduct if has_int8() else _PlainProduct
-        self.multiply = product(w, scale / LEVELS)
+        self.multiply, self.activation = multiply, activation
+        self.bias = None if bias is None else bias.detach().float().contiguous()
 
     def __call__(self, x: Tensor) -> Tensor:
-        rows, largest = quantize_rows(x)
-        y = self.multiply(rows).mul_(largest)
-        y = y if self.bias is None else y.add_(self.bias)
+        if has_team() and self.bias is not None:
+            rows, largest = loops().quantize_by_loop(x)
+            y = loops().finish_by_loop(self.multiply(rows), largest, self.bias)
+        else:
+            rows, largest = quantize_rows(x)
+            y = finish_rows(self.multiply(rows), largest, self.bias)
         return y if self.activation is None else self.activation(y)
+
+
+def int8_linear(
+    weight: Tensor,
+    bias: Tensor | None,
+    activation: Callable[[Tensor], Tensor] | None = None,
+) -> Int8Linear:
+    """Of weight [O, I], bias [O], for any number of rows."""
+    return Int8Linear(laid_out(*quantize_weight(weight)), bias, activation)
 
 
 class _OneDnnProduct:

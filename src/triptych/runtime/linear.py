@@ -20,10 +20,10 @@ FUSED = {F.gelu: ("gelu", "none"), F.relu: ("relu", "")}
 def fast_linear(
     x: Tensor,
     weight: Tensor,
-    bias: Tensor,
+    bias: Tensor | None,
     activation: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """act(x Wᵀ + b): x [..., I], weight [O, I], bias [O] -> [..., O]; without gradients."""
+    """act(x Wᵀ + b): x [..., I], weight [O, I], bias [O] or none -> [..., O]; without gradients."""
     if x.device.type == "cpu" and has_onednn():
         name, algorithm = FUSED.get(activation, ("none", "")) if activation else ("none", "")
         y: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, name, [], algorithm)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from triptych.core.products import has_onednn
 from triptych.models.gpt import ACTIVATIONS
-from triptych.runtime.int8 import Int8Linear
+from triptych.runtime.int8 import int8_linear
 
 Precision = Literal["fp32", "bf16", "int8"]
 Activation = Callable[[Tensor], Tensor]
@@ -40,21 +40,21 @@ def packed(
 ) -> Product:
     """act(x Wᵀ + b): weight [O, I], bias [O]. What comes out is bf16 for bf16, else float32."""
     if precision == "int8":
-        return _InPieces(Int8Linear(weight, bias, activation))
+        return InPieces(int8_linear(weight, bias, activation))
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     weight = weight.detach().to(dtype).contiguous()
     bias = None if bias is None else bias.detach().to(dtype)
     is_small = precision == "fp32" and weight.numel() <= SMALL
     if has_onednn() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight") and not is_small:
-        return _InPieces(_OneDnn(weight, bias, activation))
-    return _Plain(weight, bias, activation)
+        return InPieces(OneDnn(weight, bias, activation))
+    return Plain(weight, bias, activation)
 
 
 FEW, PIECE = 16, 256
 """Rows that go as they are, and rows of a piece."""
 
 
-class _InPieces:
+class InPieces:
     """A product whose rows come in few numbers, whatever the prompts.
 
     oneDNN keeps code, a megabyte or so, for each number of rows (`core/products.py`). More than a
@@ -69,7 +69,8 @@ class _InPieces:
         if n_rows <= FEW or n_rows == PIECE:
             return self.product(x)
         pieces = torch.split(x.reshape(n_rows, -1), PIECE)
-        y = torch.cat([self.product(_filled_up(piece))[: len(piece)] for piece in pieces])
+        found = [self.product(_filled_up(piece))[: len(piece)] for piece in pieces]
+        y = found[0] if len(found) == 1 else torch.cat(found)
         return y.view(*x.shape[:-1], -1)
 
 
@@ -79,7 +80,9 @@ def _filled_up(piece: Tensor) -> Tensor:
     return F.pad(piece, (0, 0, 0, missing)) if missing else piece
 
 
-class _OneDnn:
+class OneDnn:
+    """In the library's own layout."""
+
     def __init__(self, weight: Tensor, bias: Tensor | None, activation: Activation | None) -> None:
         # Without a number of rows: the layout for one row is slow for all others.
         self.weight: Any = torch.ops.mkldnn._reorder_linear_weight(weight)
@@ -96,7 +99,9 @@ class _OneDnn:
         return y if self.activation is None else self.activation(y)
 
 
-class _Plain:
+class Plain:
+    """The weight as it is."""
+
     def __init__(self, weight: Tensor, bias: Tensor | None, activation: Activation | None) -> None:
         self.weight, self.bias, self.activation = weight, bias, activation
 

@@ -5,7 +5,7 @@ Shapes: B batch, T positions, S key positions, E model width, H heads, D head wi
 
 import math
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import torch
@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from triptych.core.attention import MultiHeadAttention
 from triptych.core.feed_forward import FeedForward
 from triptych.runtime.linear import fast_linear
+from triptych.runtime.openmp import has_team
 from triptych.runtime.packed import Activation, Precision, Product, packed
+from triptych.runtime.steps import for_steps
 
 MakeProduct = Callable[[Tensor, Tensor, Activation | None], Product]
 """weight [O, I], bias [O], activation -> act(x Wᵀ + b)."""
@@ -33,6 +35,15 @@ def packed_kit(precision: Precision) -> Kit:
 
     def product(weight: Tensor, bias: Tensor, activation: Activation | None) -> Product:
         return packed(weight, bias, precision, activation)
+
+    return Kit(product, float_norm)
+
+
+def steps_kit(precision: Precision) -> Kit:
+    """As `packed_kit`, for what decodes: by `runtime/steps.py`."""
+
+    def product(weight: Tensor, bias: Tensor, activation: Activation | None) -> Product:
+        return for_steps(weight, bias, precision, activation)
 
     return Kit(product, float_norm)
 
@@ -105,6 +116,24 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     scores = q @ k.mT
     weights = (scores if mask is None else scores.add_(mask)).softmax(dim=-1)
     return weights @ v
+
+
+def attend_one(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """The same for one query a row, where k and v may each serve several rows that follow one
+    another: q [R, H, 1, D], k and v [B, H, S, D], mask [B, 1, 1, S] -> merged values [R, 1, E]."""
+    if has_team():
+        return one_query_loop()(q.squeeze(2), k, v, mask).unsqueeze(1)
+    n_rows, n_heads, _, width = q.shape
+    together = q.view(len(k), -1, n_heads, width).transpose(1, 2)
+    return merge(attend(together, k, v, mask)).view(n_rows, 1, -1)
+
+
+@cache
+def one_query_loop() -> Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]:
+    """Of `runtime/one_query.py`; imports numba, and compiles the loop the first time ever."""
+    from triptych.runtime.one_query import attend_by_loop
+
+    return attend_by_loop
 
 
 def additive(allowed: Tensor) -> Tensor:

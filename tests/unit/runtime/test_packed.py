@@ -10,7 +10,7 @@ from torch import Tensor
 
 from triptych.models.gpt import ACTIVATIONS
 from triptych.runtime import int8, packed
-from triptych.runtime.int8 import Int8Linear, has_int8, quantize_rows, quantize_weight
+from triptych.runtime.int8 import has_int8, int8_linear, quantize_rows, quantize_weight
 from triptych.runtime.packed import Precision
 
 ROWS = [(1, 24), (8, 24), (3, 5, 24), (2, 1, 24), (40, 24), (2, 128, 24), (3, 90, 24), (300, 24)]
@@ -97,7 +97,7 @@ def integer_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 @torch.inference_mode()
 def test_int8_is_its_formula(rows: tuple[int, ...]) -> None:
     x, weight, bias = given(rows)
-    found = Int8Linear(weight, bias)(x)
+    found = int8_linear(weight, bias)(x)
     expected = integer_linear(x, weight, bias).float()
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5 * float(x.abs().max()))
 
@@ -119,7 +119,7 @@ def test_few_numbers_of_rows_reach_the_library() -> None:
         seen.append(len(x))
         return x + 1
 
-    pieces = packed._InPieces(product)
+    pieces = packed.InPieces(product)
     for n in range(1, 900):
         x = torch.randn(n, 3)
         assert torch.equal(pieces(x), x + 1)
@@ -131,8 +131,8 @@ def test_few_numbers_of_rows_reach_the_library() -> None:
 def test_the_largest_numbers_do_not_overflow() -> None:
     """3,072 columns of the largest bytes: 49 million, where 16 bits hold 32,767."""
     ones = torch.ones(2, 3072)
-    torch.testing.assert_close(Int8Linear(ones, None)(ones), torch.full((2, 2), 3072.0))
-    torch.testing.assert_close(Int8Linear(-ones, None)(ones), torch.full((2, 2), -3072.0))
+    torch.testing.assert_close(int8_linear(ones, None)(ones), torch.full((2, 2), 3072.0))
+    torch.testing.assert_close(int8_linear(-ones, None)(ones), torch.full((2, 2), -3072.0))
 
 
 @pytest.mark.parametrize("n_inputs", [24, 96, 768])
@@ -144,7 +144,7 @@ def test_in_int8_a_row_does_not_feel_its_neighbours(n_inputs: int) -> None:
     generator = torch.Generator().manual_seed(4)
     x = torch.randn(9, n_inputs, generator=generator)
     x[4] *= 1000
-    product = Int8Linear(torch.randn(50, n_inputs, generator=generator), torch.randn(50))
+    product = int8_linear(torch.randn(50, n_inputs, generator=generator), torch.randn(50))
     together = product(x)
     for row in range(len(x)):
         assert torch.equal(product(x[row : row + 1])[0], together[row])
@@ -154,7 +154,7 @@ def test_in_int8_a_row_does_not_feel_its_neighbours(n_inputs: int) -> None:
 def test_what_is_no_number_stays_none() -> None:
     x, weight, bias = given((4, 24))
     x[1, 3] = torch.nan
-    found = Int8Linear(weight, bias)(x)
+    found = int8_linear(weight, bias)(x)
     assert found[1].isnan().all()
     assert found[[0, 2, 3]].isfinite().all()
 

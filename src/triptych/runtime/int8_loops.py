@@ -1,0 +1,76 @@
+"""What stands before and after a product of integers, each in one pass: see `runtime/int8.py`.
+
+As torch operations it is seven passes over the rows, at a decoder's sizes as long as the product.
+To the bit the same.
+
+Shapes: R rows, I columns in, O columns out.
+"""
+
+from functools import partial
+
+import numpy as np
+import torch
+from numba import carray
+from torch import Tensor
+
+from triptych.runtime.int8 import LEVELS, SMALLEST
+from triptych.runtime.team import Arrays, Kernel, Scalar, address, inner, share
+
+exact = partial(inner, sums=False)
+SIZE, INFINITY = np.int32(0x7FFFFFFF), np.int32(0x7F800000)
+"""The bits of a float32 without its sign; of such, the larger number has the larger bits."""
+
+
+@exact
+def quantize(x: Arrays, bits: Arrays, rows: Arrays) -> Scalar:
+    """x [I], its bits [I] -> its largest number, and the bytes in rows [I]."""
+    most = np.int32(0)
+    for i in range(len(bits)):
+        most = max(most, np.int32(bits[i] & SIZE))
+    largest = max(np.int32(most).view(np.float32), np.float32(SMALLEST))
+    if most > INFINITY:  # what is no number has the largest bits of all
+        largest = np.float32(np.nan)
+    for i in range(len(x)):
+        level = np.float32(128.5) + np.float32(LEVELS) * x[i] / largest
+        rows[i] = np.uint8(np.int32(level))
+    return largest
+
+
+@Kernel
+def quantize_kernel(data):  # type: ignore[no-untyped-def]
+    x_at, rows_at, largest_at, n_rows, n_in = carray(data, 5)
+    largest = carray(address(largest_at), n_rows, np.float32)
+    first, last = share(n_rows)
+    for row in range(first, last):
+        x = carray(address(x_at + 4 * row * n_in), n_in, np.float32)
+        bits = carray(address(x_at + 4 * row * n_in), n_in, np.int32)
+        largest[row] = quantize(x, bits, carray(address(rows_at + row * n_in), n_in, np.uint8))
+
+
+@Kernel
+def finish_kernel(data):  # type: ignore[no-untyped-def]
+    y_at, largest_at, bias_at, n_rows, n_out = carray(data, 5)
+    y = carray(address(y_at), (n_rows, n_out), np.float32)
+    largest = carray(address(largest_at), n_rows, np.float32)
+    bias = carray(address(bias_at), n_out, np.float32)
+    # Columns are shared out and not rows: of few rows each may be long.
+    first, last = share(n_out)
+    for row in range(n_rows):
+        for j in range(first, last):
+            y[row, j] = y[row, j] * largest[row] + bias[j]
+
+
+def quantize_by_loop(x: Tensor) -> tuple[Tensor, Tensor]:
+    """As `quantize_rows`: x [..., I] -> X + 128 [..., I] in bytes, a [..., 1]."""
+    x = x.contiguous()
+    rows, largest = torch.empty(x.shape, dtype=torch.uint8), torch.empty(*x.shape[:-1], 1)
+    n_in = x.size(-1)
+    quantize_kernel(x.data_ptr(), rows.data_ptr(), largest.data_ptr(), x.numel() // n_in, n_in)
+    return rows, largest
+
+
+def finish_by_loop(y: Tensor, largest: Tensor, bias: Tensor) -> Tensor:
+    """y [..., O] · largest [..., 1] + bias [O], in place."""
+    n_out = y.size(-1)
+    finish_kernel(y.data_ptr(), largest.data_ptr(), bias.data_ptr(), y.numel() // n_out, n_out)
+    return y

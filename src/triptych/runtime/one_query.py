@@ -1,0 +1,80 @@
+"""softmax(q Kᵀ) V for one query a head: a decoding step's attention, as one loop over the heads.
+
+As torch operations it is five, each over little, so that most of the time is their calls, and two
+copies of the keys where these are part of a larger room. Here a thread takes a head of a row from
+its scores to its values.
+
+Shapes: R rows, B rows of keys, H heads, S key positions, D head width.
+"""
+
+import numpy as np
+import torch
+from numba import carray
+from torch import Tensor
+
+from triptych.runtime.one_row import dot
+from triptych.runtime.team import Arrays, Kernel, address, inner, share
+
+
+@inner
+def softmax(scores: Arrays) -> None:
+    """In place. A score of minus infinity has no weight."""
+    largest, total = scores[0], np.float32(0)
+    for s in range(1, len(scores)):
+        largest = max(largest, scores[s])
+    for s in range(len(scores)):
+        scores[s] = np.exp(scores[s] - largest)
+        total += scores[s]
+    for s in range(len(scores)):
+        scores[s] /= total
+
+
+@inner
+def floats(start: int, offset: int, shape: tuple[int, ...]) -> Arrays:
+    return carray(address(start + 4 * offset), shape, np.float32)
+
+
+@Kernel
+def attend_heads(data):  # type: ignore[no-untyped-def]
+    (q_at, k_at, v_at, mask_at, scores_at, y_at, q_row, q_head, k_row, k_head, v_row, v_head,
+     n_rows, n_heads, n_beams, n_keys, width) = carray(data, 17)  # fmt: skip
+    first, last = share(n_rows * n_heads)
+    for task in range(first, last):
+        row, head = task // n_heads, task % n_heads
+        text = row // n_beams
+        q = floats(q_at, row * q_row + head * q_head, (width,))
+        k = floats(k_at, text * k_row + head * k_head, (n_keys, width))
+        v = floats(v_at, text * v_row + head * v_head, (n_keys, width))
+        scores, y = (
+            floats(scores_at, task * n_keys, (n_keys,)),
+            floats(y_at, task * width, (width,)),
+        )
+        for s in range(n_keys):
+            scores[s] = dot(q, k[s])
+        if mask_at != 0:
+            mask = floats(mask_at, text * n_keys, (n_keys,))
+            for s in range(n_keys):
+                scores[s] += mask[s]
+        softmax(scores)
+        y[:] = 0
+        for s in range(n_keys):
+            weight, value = scores[s], v[s]
+            for d in range(width):
+                y[d] += weight * value[d]
+
+
+def attend_by_loop(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """q [R, H, D], scaled, k and v [B, H, S, D] of which each serves R / B rows in turn, mask
+    [B, S] or of that many numbers, added to the scores -> values [R, H · D], all in float32.
+
+    Of q the last dimension, of k and v the last two have to be without gaps.
+    """
+    (n_rows, n_heads, width), n_keys = q.shape, k.size(2)
+    scores, y = torch.empty(n_rows * n_heads * n_keys), torch.empty(n_rows, n_heads * width)
+    at = 0 if mask is None else mask.data_ptr()
+    attend_heads(
+        *(q.data_ptr(), k.data_ptr(), v.data_ptr(), at, scores.data_ptr(), y.data_ptr()),
+        *(q.stride(0), q.stride(1), k.stride(0), k.stride(1), v.stride(0), v.stride(1)),
+        *(n_rows, n_heads, n_rows // len(k), n_keys, width),
+    )
+    return y

@@ -1,0 +1,81 @@
+"""Compiled loops on the threads that torch itself uses.
+
+numba has threads of its own, but two teams on the same cores wait for each other: the threads of
+one go on looking for work for milliseconds after it has none. So a loop is compiled as a plain
+function, and torch's OpenMP calls it in each of its threads (by `GOMP_parallel`, which is what a
+compiler makes of a parallel loop).
+
+A kernel takes a row of int64 numbers, sizes and addresses; it makes arrays of these (`address`) and
+does its `share` of the work. To import this module imports numba, a third of a second; what is
+compiled is kept on disk, beside the source or in the user's cache folder.
+"""
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from llvmlite import binding, ir
+from numba import types
+from numba.core.extending import intrinsic
+
+from triptych.runtime.openmp import PARALLEL, THREAD, THREADS, openmp
+
+Arrays = Any
+"""numba's view of memory, inside a kernel."""
+Scalar = Any
+"""A number of numpy's types, inside a kernel."""
+SUMS = {"reassoc", "contract", "nsz"}
+"""Sums in any order: without it a loop over floats does not become vector instructions."""
+_run = getattr(openmp(), PARALLEL)
+_run.argtypes, _run.restype = [ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_uint] * 2], None
+for _symbol, _name in (("triptych_thread", THREAD), ("triptych_threads", THREADS)):
+    # Code refers to them by name, so that it can be kept on disk.
+    binding.add_symbol(_symbol, ctypes.cast(getattr(openmp(), _name), ctypes.c_void_p).value)
+_thread = types.ExternalFunction("triptych_thread", types.int32())
+_threads = types.ExternalFunction("triptych_threads", types.int32())
+
+
+class Kernel:
+    """A compiled loop, to be called with its numbers: all threads run it, and then it returns."""
+
+    def __init__(self, loop: Callable[[Any], None]) -> None:
+        signature = types.void(types.CPointer(types.int64))
+        options = {"cache": True, "error_model": "numpy", "fastmath": False}
+        self.compiled = numba.cfunc(signature, **options)(loop)
+
+    def __call__(self, *numbers: int) -> None:
+        data = (ctypes.c_int64 * len(numbers))(*numbers)
+        _run(self.compiled.address, ctypes.addressof(data), torch.get_num_threads(), 0)
+
+
+def inner(function: Callable[..., Any], *, sums: bool = True) -> Any:
+    """A function for use in kernels."""
+    return numba.njit(error_model="numpy", fastmath=SUMS if sums else False)(function)
+
+
+def _pointer(_typing: Any, number: Any) -> Any:
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+
+    return types.voidptr(number), generate
+
+
+address: Any = intrinsic(_pointer)
+"""A number as a pointer, which `numba.carray` makes an array of."""
+
+
+@inner
+def thread_number() -> Scalar:
+    """From 0, below `torch.get_num_threads()`."""
+    return np.int64(_thread())
+
+
+@inner
+def share(n: int) -> tuple[int, int]:
+    """From where to where of n pieces of work this thread does."""
+    part, parts = thread_number(), np.int64(_threads())
+    return part * n // parts, (part + 1) * n // parts

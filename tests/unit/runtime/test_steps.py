@@ -1,0 +1,128 @@
+"""The loops for one row and one query against torch's own, and which product takes which rows."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from triptych.runtime import packed, steps
+from triptych.runtime.int8 import has_int8, int8_linear, quantize_weight
+from triptych.runtime.openmp import has_team
+from triptych.runtime.packed import Precision
+from triptych.runtime.parts import additive, attend, attend_one, merge
+
+if not has_team():
+    pytest.skip("torch's threads cannot be asked here", allow_module_level=True)
+
+from triptych.runtime.one_query import attend_by_loop
+from triptych.runtime.one_row import Int8Row, row_product
+
+SIZES = [(1, 1), (2, 15), (3, 16), (7, 33), (50, 24), (1001, 768)]
+
+
+@pytest.fixture(autouse=True, params=[1, 2, 3])
+def threads(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(before)
+
+
+def given(n_out: int, n_in: int) -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(n_out + n_in)
+    x = torch.randn(1, 1, n_in, generator=generator) * 3
+    weight = torch.randn(n_out, n_in, generator=generator)
+    return x, weight, torch.randn(n_out, generator=generator)
+
+
+@pytest.mark.parametrize(("n_out", "n_in"), SIZES)
+def test_one_row_in_float32(n_out: int, n_in: int) -> None:
+    x, weight, _ = given(n_out, n_in)
+    expected = (x.double() @ weight.double().T).float()
+    torch.testing.assert_close(row_product(x, weight), expected, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(("n_out", "n_in"), SIZES)
+def test_one_row_in_bfloat16(n_out: int, n_in: int) -> None:
+    """Products of two such numbers are exact in float32."""
+    x, weight, _ = given(n_out, n_in)
+    x, weight = x.bfloat16(), weight.bfloat16()
+    expected = (x.double() @ weight.double().T).float()
+    torch.testing.assert_close(row_product(x, weight), expected, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(("n_out", "n_in"), SIZES)
+def test_one_row_in_int8_is_that_of_many(n_out: int, n_in: int) -> None:
+    """Bit for bit, so that a text alone is what it is in a batch."""
+    if not has_int8():
+        pytest.skip("the processor has no VNNI")
+    x, weight, bias = given(n_out, n_in)
+    many = int8_linear(weight, bias)
+    one = Int8Row(*quantize_weight(weight), bias)
+    without = Int8Row(*quantize_weight(weight), None)
+    for row in (x, -x, x * 1e6, x * 1e-20, torch.zeros_like(x)):
+        assert torch.equal(one(row), many(row))
+        assert torch.equal(without(row), int8_linear(weight, None)(row))
+    x[0, 0, n_in // 2] = torch.nan
+    assert one(x).isnan().all()
+
+
+def heads(n_rows: int, n_keys: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries as a joined product gives them, keys and values as parts of a larger room."""
+    joint = torch.randn(n_rows, 1, 3, 4, 8, generator=generator)
+    room = torch.randn(2, 2, 4, n_keys + 5, 8, generator=generator)
+    return joint[:, :, 1].transpose(1, 2), room[0, :, :, :n_keys], room[1, :, :, :n_keys]
+
+
+@pytest.mark.parametrize("n_keys", [1, 2, 17, 300])
+@pytest.mark.parametrize("n_beams", [1, 3])
+@pytest.mark.parametrize("masked", [False, True])
+def test_one_query(n_keys: int, n_beams: int, masked: bool) -> None:
+    generator = torch.Generator().manual_seed(1)
+    q, k, v = heads(2 * n_beams, n_keys, generator)
+    allowed = torch.rand(2, 1, 1, n_keys, generator=generator) < 0.6
+    allowed[..., -1] = True
+    mask = additive(allowed) if masked else None
+    together = q.reshape(2, n_beams, 4, 8).transpose(1, 2)  # the rows of a sentence: [B, H, K, D]
+    expected = merge(attend(together, k, v, mask)).view(2 * n_beams, 1, 32)
+    torch.testing.assert_close(attend_one(q, k, v, mask), expected)
+    torch.testing.assert_close(attend_by_loop(q.squeeze(2), k, v, mask), expected.squeeze(1))
+
+
+def test_large_scores_have_a_softmax() -> None:
+    q, k, v = heads(2, 5, torch.Generator().manual_seed(2))
+    found = attend_one(q * 1e4, k, v, None)
+    torch.testing.assert_close(found, merge(attend(q * 1e4, k, v, None)))
+    assert found.isfinite().all()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+@torch.inference_mode()
+def test_each_number_of_rows_has_the_same_product(
+    precision: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before and after the weight was laid out for steps of several rows."""
+    monkeypatch.setattr(steps, "SMALL", 0)
+    monkeypatch.setattr(packed, "SMALL", 0)
+    _, weight, bias = given(50, 24)
+    x = torch.randn(3, 40, 24, generator=torch.Generator().manual_seed(5))
+    product = steps.for_steps(weight, bias, precision, torch.relu)
+    expected = packed.packed(weight, bias, precision, torch.relu)(x).float()
+    bound = {"fp32": 1e-5, "bf16": 0.02, "int8": 1e-6}[precision]  # bf16 rounds what comes out
+    for laid_out in (False, True):
+        found = {
+            "a prompt": (product(x), expected),
+            "one row": (product(x[1:2, 3:4]), expected[1:2, 3:4]),
+            "the last of a row": (product(x[2:3, -1]), expected[2:3, -1]),
+        }
+        assert (product.few is not None) == laid_out
+        found["a step"] = product(x[:, :1]), expected[:, :1]
+        for name, (ours, theirs) in found.items():
+            torch.testing.assert_close(ours.float(), theirs, rtol=bound, atol=bound, msg=name)
+
+
+def test_without_a_team_the_library_has_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "has_team", lambda: False)
+    _, weight, bias = given(50, 24)
+    assert isinstance(steps.for_steps(weight, bias, "int8"), packed.InPieces)
