@@ -10,11 +10,10 @@ E model width, H heads, D head width, V vocabulary.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from triptych.core.blocks import CrossBlock
-from triptych.core.cache import KeysAndValues, SelfAttentionCache
+from triptych.core.cache import KeysAndValues
 from triptych.core.masks import padding_mask
 from triptych.models.encoder_decoder import EncoderDecoder
 from triptych.runtime.packed import Precision
@@ -32,6 +31,7 @@ from triptych.runtime.parts import (
     split,
     steps_kit,
 )
+from triptych.runtime.past import Past, Places
 from triptych.runtime.post_norm import PostNormStack
 from triptych.runtime.steps import for_steps
 
@@ -67,7 +67,7 @@ class FastEncoderDecoder:
         """Encode once; the cache then carries all that `next_logits` needs."""
         hidden = self.encoder(self.module.embed(source_ids).float(), source_valid)
         held = [block.keys_and_values(hidden) for block in self.blocks]
-        return FastCache(SourceMemory(held, source_valid))
+        return FastCache(SourceMemory(held, source_valid), self.blocks[0].n_heads)
 
     @torch.inference_mode()
     def next_logits(self, token_ids: Tensor, cache: "FastCache") -> Tensor:
@@ -78,8 +78,9 @@ class FastEncoderDecoder:
         """token_ids [R, T], more than one only at the beginning -> hidden [R, T, E]."""
         assert token_ids.size(1) == 1 or cache.length == 0
         x = self.module.embed(token_ids, cache.length).float()
+        cache.places.extend(*token_ids.shape)
         for number, block in enumerate(self.blocks):
-            x = block(x, cache.pasts[number], cache.source, number)
+            x = block(x, cache, number)
         return x
 
 
@@ -118,14 +119,14 @@ class SourceMemory:
 class FastCache:
     """What each block remembers of the target so far, and the source."""
 
-    def __init__(self, source: SourceMemory) -> None:
-        self.source = source
-        self.pasts = [SelfAttentionCache() for _ in source.held]
+    def __init__(self, source: SourceMemory, n_heads: int) -> None:
+        self.source, self.places = source, Places()
+        self.pasts = [Past(n_heads) for _ in source.held]
 
     @property
     def length(self) -> int:
         """Target positions already seen."""
-        return self.pasts[0].length
+        return self.places.length
 
     def select(self, rows: Tensor) -> None:
         """Keep, repeat or reorder rows; rows is [R'] int64, with values below the present R."""
@@ -134,8 +135,7 @@ class FastCache:
 
     def reorder(self, rows: Tensor) -> None:
         """As `select`, where each row follows one of the same sentence: the source stays."""
-        for past in self.pasts:
-            past.select(rows)
+        self.places.select(rows)
 
 
 class _FastCrossBlock:
@@ -159,18 +159,10 @@ class _FastCrossBlock:
         k, v = split(self.w_kv(memory).float(), 2, self.n_heads)
         return k.contiguous(), v.contiguous()
 
-    def __call__(
-        self, x: Tensor, past: SelfAttentionCache, source: SourceMemory, layer: int
-    ) -> Tensor:
+    def __call__(self, x: Tensor, cache: FastCache, layer: int) -> Tensor:
         """x is overwritten."""
         norm_1, norm_2, norm_3 = self.norms
-        x = norm_1(x.add_(self.w_o(self._attend(self.w_qkv(x).float(), past))))
-        x = norm_2(x.add_(self.cross_w_o(source.attend(self.w_q(x).float(), layer))))
+        own = cache.pasts[layer].attend(self.w_qkv(x).float(), cache.places)
+        x = norm_1(x.add_(self.w_o(own)))
+        x = norm_2(x.add_(self.cross_w_o(cache.source.attend(self.w_q(x).float(), layer))))
         return norm_3(x.add_(self.feed_forward(x)))
-
-    def _attend(self, qkv: Tensor, past: SelfAttentionCache) -> Tensor:
-        q, k, v = split(qkv, 3, self.n_heads)
-        k, v = past.extend(lambda: (k, v))
-        if q.size(2) > 1:
-            return merge(F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=1.0))
-        return attend_one(q, k, v, None)

@@ -13,7 +13,7 @@ from numba import carray
 from torch import Tensor
 
 from triptych.runtime.one_row import dot
-from triptych.runtime.team import Arrays, Kernel, address, inner, share
+from triptych.runtime.team import Arrays, Kernel, Scalar, address, inner, share
 
 
 @inner
@@ -32,6 +32,20 @@ def softmax(scores: Arrays) -> None:
 @inner
 def floats(start: int, offset: int, shape: tuple[int, ...]) -> Arrays:
     return carray(address(start + 4 * offset), shape, np.float32)
+
+
+@inner
+def weighted_sum(weights: Arrays, v: Arrays, y: Arrays) -> None:
+    """weights [S], v [S, D] -> y [D]."""
+    y[:] = 0
+    for s in range(len(weights)):
+        add_scaled(y, weights[s], v[s])
+
+
+@inner
+def add_scaled(y: Arrays, weight: Scalar, value: Arrays) -> None:
+    for d in range(len(y)):
+        y[d] += weight * value[d]
 
 
 @Kernel
@@ -56,11 +70,32 @@ def attend_heads(data):  # type: ignore[no-untyped-def]
             for s in range(n_keys):
                 scores[s] += mask[s]
         softmax(scores)
+        weighted_sum(scores, v, y)
+
+
+@Kernel
+def attend_past_heads(data):  # type: ignore[no-untyped-def]
+    (qkv_at, k_at, v_at, places_at, scores_at, y_at,
+     n_rows, n_heads, n_keys, width, n_held, room) = carray(data, 12)  # fmt: skip
+    places = carray(address(places_at), (n_rows, n_keys), np.int64)
+    qkv = floats(qkv_at, 0, (n_rows, 3, n_heads, width))
+    k = floats(k_at, 0, (n_held, n_heads, room, width))
+    v = floats(v_at, 0, (n_held, n_heads, room, width))
+    first, last = share(n_rows * n_heads)
+    for task in range(first, last):
+        row, head = task // n_heads, task % n_heads
+        scores, y = (
+            floats(scores_at, task * n_keys, (n_keys,)),
+            floats(y_at, task * width, (width,)),
+        )
+        k[row, head, n_keys - 1] = qkv[row, 1, head]
+        v[row, head, n_keys - 1] = qkv[row, 2, head]
+        for s in range(n_keys):
+            scores[s] = dot(qkv[row, 0, head], k[places[row, s], head, s])
+        softmax(scores)
         y[:] = 0
         for s in range(n_keys):
-            weight, value = scores[s], v[s]
-            for d in range(width):
-                y[d] += weight * value[d]
+            add_scaled(y, scores[s], v[places[row, s], head, s])
 
 
 def attend_by_loop(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
@@ -77,4 +112,17 @@ def attend_by_loop(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tens
         *(q.stride(0), q.stride(1), k.stride(0), k.stride(1), v.stride(0), v.stride(1)),
         *(n_rows, n_heads, n_rows // len(k), n_keys, width),
     )
+    return y
+
+
+def attend_past(qkv: Tensor, k: Tensor, v: Tensor, places: Tensor) -> Tensor:
+    """qkv [R, 1, 3E], the queries scaled; its keys and values are written into k and v
+    [most R, H, room, D], the last of the S positions that places [R, S] tells of -> [R, 1, E].
+    """
+    qkv, places = qkv.contiguous(), places.contiguous()
+    (n_held, n_heads, room, width), (n_rows, n_keys) = k.shape, places.shape
+    scores, y = torch.empty(n_rows * n_heads * n_keys), torch.empty(n_rows, 1, n_heads * width)
+    given = (qkv, k, v, places, scores, y)
+    sizes = (n_rows, n_heads, n_keys, width, n_held, room)
+    attend_past_heads(*(tensor.data_ptr() for tensor in given), *sizes)
     return y

@@ -6,7 +6,7 @@ Shapes: B batch, T positions, S key positions, E model width, H heads, D head wi
 import math
 from collections.abc import Callable
 from functools import cache, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -122,18 +122,19 @@ def attend_one(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     """The same for one query a row, where k and v may each serve several rows that follow one
     another: q [R, H, 1, D], k and v [B, H, S, D], mask [B, 1, 1, S] -> merged values [R, 1, E]."""
     if has_team():
-        return one_query_loop()(q.squeeze(2), k, v, mask).unsqueeze(1)
+        values: Tensor = one_query_loops().attend_by_loop(q.squeeze(2), k, v, mask)
+        return values.unsqueeze(1)
     n_rows, n_heads, _, width = q.shape
     together = q.view(len(k), -1, n_heads, width).transpose(1, 2)
     return merge(attend(together, k, v, mask)).view(n_rows, 1, -1)
 
 
 @cache
-def one_query_loop() -> Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]:
-    """Of `runtime/one_query.py`; imports numba, and compiles the loop the first time ever."""
-    from triptych.runtime.one_query import attend_by_loop
+def one_query_loops() -> Any:
+    """`runtime/one_query.py`; imports numba, and compiles the loops the first time ever."""
+    from triptych.runtime import one_query
 
-    return attend_by_loop
+    return one_query
 
 
 def additive(allowed: Tensor) -> Tensor:
