@@ -12,18 +12,15 @@ Shapes: I columns in, O columns out.
 """
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from triptych.runtime.int8_loops import LEVELS, SMALLEST, finish_by_loop, quantize_by_loop
 from triptych.runtime.openmp import has_team
 
-LEVELS = 127
 HALF = torch.tensor(128.5)
-SMALLEST = 1e-30
-"""In place of the largest number of a row that is all zeros."""
 Multiply = Callable[[Tensor], Tensor]
 """X + 128 [..., I] as bytes -> S / 127 · (X wᵀ) [..., O] in float32."""
 
@@ -46,14 +43,6 @@ def finish_rows(y: Tensor, largest: Tensor, bias: Tensor | None) -> Tensor:
     """y [..., O] · a [..., 1] + b [O], in place."""
     y = y.mul_(largest)
     return y if bias is None else y.add_(bias)
-
-
-@cache
-def loops() -> Any:
-    """`runtime/int8_loops.py`; imports numba, and compiles the loops the first time ever."""
-    from triptych.runtime import int8_loops
-
-    return int8_loops
 
 
 def has_int8() -> bool:
@@ -85,8 +74,8 @@ class Int8Linear:
 
     def __call__(self, x: Tensor) -> Tensor:
         if has_team() and self.bias is not None:
-            rows, largest = loops().quantize_by_loop(x)
-            y = loops().finish_by_loop(self.multiply(rows), largest, self.bias)
+            rows, largest = quantize_by_loop(x)
+            y = finish_by_loop(self.multiply(rows), largest, self.bias)
         else:
             rows, largest = quantize_rows(x)
             y = finish_rows(self.multiply(rows), largest, self.bias)

@@ -13,9 +13,11 @@ import torch
 from numba import carray
 from torch import Tensor
 
-from triptych.runtime.int8 import LEVELS, SMALLEST
 from triptych.runtime.team import Arrays, Kernel, Scalar, address, inner, share
 
+LEVELS = 127
+SMALLEST = 1e-30
+"""In place of the largest number of a row that is all zeros."""
 exact = partial(inner, sums=False)
 SIZE, INFINITY = np.int32(0x7FFFFFFF), np.int32(0x7F800000)
 """The bits of a float32 without its sign; of such, the larger number has the larger bits."""
@@ -61,7 +63,7 @@ def finish_kernel(data):  # type: ignore[no-untyped-def]
 
 
 def quantize_by_loop(x: Tensor) -> tuple[Tensor, Tensor]:
-    """As `quantize_rows`: x [..., I] -> X + 128 [..., I] in bytes, a [..., 1]."""
+    """As `runtime/int8.py:quantize_rows`: x [..., I] -> X + 128 [..., I] in bytes, a [..., 1]."""
     x = x.contiguous()
     rows, largest = torch.empty(x.shape, dtype=torch.uint8), torch.empty(*x.shape[:-1], 1)
     n_in = x.size(-1)

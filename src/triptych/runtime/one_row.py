@@ -13,8 +13,7 @@ import torch
 from numba import carray
 from torch import Tensor
 
-from triptych.runtime.int8 import LEVELS
-from triptych.runtime.int8_loops import quantize
+from triptych.runtime.int8_loops import LEVELS, quantize
 from triptych.runtime.team import Arrays, Kernel, Scalar, address, inner, share, thread_number
 
 

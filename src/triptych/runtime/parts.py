@@ -5,8 +5,8 @@ Shapes: B batch, T positions, S key positions, E model width, H heads, D head wi
 
 import math
 from collections.abc import Callable
-from functools import cache, partial
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from triptych.core.attention import MultiHeadAttention
 from triptych.core.feed_forward import FeedForward
 from triptych.runtime.linear import fast_linear
+from triptych.runtime.one_query import attend_by_loop
 from triptych.runtime.openmp import has_team
 from triptych.runtime.packed import Activation, Precision, Product, packed
 from triptych.runtime.steps import for_steps
@@ -122,19 +123,10 @@ def attend_one(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     """The same for one query a row, where k and v may each serve several rows that follow one
     another: q [R, H, 1, D], k and v [B, H, S, D], mask [B, 1, 1, S] -> merged values [R, 1, E]."""
     if has_team():
-        values: Tensor = one_query_loops().attend_by_loop(q.squeeze(2), k, v, mask)
-        return values.unsqueeze(1)
+        return attend_by_loop(q.squeeze(2), k, v, mask).unsqueeze(1)
     n_rows, n_heads, _, width = q.shape
     together = q.view(len(k), -1, n_heads, width).transpose(1, 2)
     return merge(attend(together, k, v, mask)).view(n_rows, 1, -1)
-
-
-@cache
-def one_query_loops() -> Any:
-    """`runtime/one_query.py`; imports numba, and compiles the loops the first time ever."""
-    from triptych.runtime import one_query
-
-    return one_query
 
 
 def additive(allowed: Tensor) -> Tensor:

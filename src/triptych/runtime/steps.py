@@ -8,15 +8,15 @@ Shapes: I columns in, O columns out.
 """
 
 from collections.abc import Callable
-from functools import cache
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from triptych.core.products import has_onednn
-from triptych.runtime.int8 import LEVELS, Int8Linear, laid_out, quantize_weight
+from triptych.runtime.int8 import Int8Linear, laid_out, quantize_weight
+from triptych.runtime.int8_loops import LEVELS
 from triptych.runtime.linear import fast_linear
+from triptych.runtime.one_row import Int8Row, row_product
 from triptych.runtime.openmp import has_team
 from triptych.runtime.packed import (
     SMALL,
@@ -27,14 +27,6 @@ from triptych.runtime.packed import (
     Product,
     packed,
 )
-
-
-@cache
-def one_row_loops() -> Any:
-    """`runtime/one_row.py`; imports numba, and compiles the loops the first time ever."""
-    from triptych.runtime import one_row
-
-    return one_row
 
 
 def for_steps(
@@ -72,7 +64,7 @@ def _float_by_rows(
     small_b = None if b is None else b.to(dtype)
 
     def one(x: Tensor) -> Tensor:
-        y = one_row_loops().row_product(x.to(dtype), w)
+        y = row_product(x.to(dtype), w)
         y = y if b is None else y.add_(b)
         return y if activation is None else activation(y)
 
@@ -85,10 +77,10 @@ def _float_by_rows(
 def _int8_by_rows(weight: Tensor, bias: Tensor | None, activation: Activation | None) -> Product:
     w, scale = quantize_weight(weight)
     w = w.contiguous()
-    loop = one_row_loops().Int8Row(w, scale, bias)
+    loop = Int8Row(w, scale, bias)
 
     def one(x: Tensor) -> Tensor:
-        y: Tensor = loop(x)
+        y = loop(x)
         return y if activation is None else activation(y)
 
     def multiply(rows: Tensor) -> Tensor:

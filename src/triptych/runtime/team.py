@@ -6,12 +6,14 @@ function, and torch's OpenMP calls it in each of its threads (by `GOMP_parallel`
 compiler makes of a parallel loop).
 
 A kernel takes a row of int64 numbers, sizes and addresses; it makes arrays of these (`address`) and
-does its `share` of the work. To import this module imports numba, a third of a second; what is
-compiled is kept on disk, beside the source or in the user's cache folder.
+does its `share` of the work. What is compiled is kept on disk, beside the source or in the user's
+cache folder, as long as the kernel's own file stays as it is: after a change to a function that it
+calls in another file, touch it.
 """
 
 import ctypes
 from collections.abc import Callable
+from functools import cache, cached_property
 from typing import Any
 
 import numba
@@ -29,11 +31,6 @@ Scalar = Any
 """A number of numpy's types, inside a kernel."""
 SUMS = {"reassoc", "contract", "nsz"}
 """Sums in any order: without it a loop over floats does not become vector instructions."""
-_run = getattr(openmp(), PARALLEL)
-_run.argtypes, _run.restype = [ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_uint] * 2], None
-for _symbol, _name in (("triptych_thread", THREAD), ("triptych_threads", THREADS)):
-    # Code refers to them by name, so that it can be kept on disk.
-    binding.add_symbol(_symbol, ctypes.cast(getattr(openmp(), _name), ctypes.c_void_p).value)
 _thread = types.ExternalFunction("triptych_thread", types.int32())
 _threads = types.ExternalFunction("triptych_threads", types.int32())
 
@@ -42,13 +39,42 @@ class Kernel:
     """A compiled loop, to be called with its numbers: all threads run it, and then it returns."""
 
     def __init__(self, loop: Callable[[Any], None]) -> None:
-        signature = types.void(types.CPointer(types.int64))
-        options = {"cache": True, "error_model": "numpy", "fastmath": False}
-        self.compiled = numba.cfunc(signature, **options)(loop)
+        self.loop = loop
+
+    @cached_property
+    def at(self) -> int:
+        """Where the machine code is; compiled, or read from disk, when it is first wanted."""
+        _introduce_openmp()
+        try:
+            self.compiled = _compiled(self.loop, cache=True)
+        except RuntimeError:  # no folder that can be written: compiled anew in each process
+            self.compiled = _compiled(self.loop, cache=False)
+        return int(self.compiled.address)
 
     def __call__(self, *numbers: int) -> None:
         data = (ctypes.c_int64 * len(numbers))(*numbers)
-        _run(self.compiled.address, ctypes.addressof(data), torch.get_num_threads(), 0)
+        _parallel()(self.at, ctypes.addressof(data), torch.get_num_threads(), 0)
+
+
+@cache
+def _parallel() -> Any:
+    """Runs a function, with a pointer that it is given, in so many threads."""
+    run = getattr(openmp(), PARALLEL)
+    run.argtypes, run.restype = [ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_uint] * 2], None
+    return run
+
+
+@cache
+def _introduce_openmp() -> None:
+    """Compiled code refers to functions of OpenMP by name, so that it can be kept on disk."""
+    for symbol, name in (("triptych_thread", THREAD), ("triptych_threads", THREADS)):
+        function = ctypes.cast(getattr(openmp(), name), ctypes.c_void_p)
+        binding.add_symbol(symbol, function.value)
+
+
+def _compiled(loop: Callable[[Any], None], cache: bool) -> Any:
+    signature = types.void(types.CPointer(types.int64))
+    return numba.cfunc(signature, cache=cache, error_model="numpy", fastmath=False)(loop)
 
 
 def inner(function: Callable[..., Any], *, sums: bool = True) -> Any:

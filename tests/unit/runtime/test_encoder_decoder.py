@@ -10,7 +10,6 @@ from triptych.decoding.beam import BeamOptions, beam_search
 from triptych.decoding.candidates import TokenRoles
 from triptych.errors import DataError
 from triptych.models.encoder_decoder import ACTIVATIONS, EncoderDecoder, EncoderDecoderConfig
-from triptych.runtime import packed
 from triptych.runtime.encoder_decoder import FastEncoderDecoder
 from triptych.runtime.packed import Precision
 
@@ -32,10 +31,7 @@ EACH_PRECISION = pytest.mark.parametrize("precision", BOUNDS)
 LENGTHS = [6, 1, 9, 6]
 
 
-@pytest.fixture(autouse=True, params=[0, packed.SMALL])
-def smallest(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weights as small as these, packed and not."""
-    monkeypatch.setattr(packed, "SMALL", request.param)
+pytestmark = pytest.mark.usefixtures("products")
 
 
 def made(activation: str = "relu") -> EncoderDecoder:

@@ -10,7 +10,6 @@ from triptych.decoding.generate import Bounds, Request, generate
 from triptych.decoding.sampling import Sampling
 from triptych.errors import DataError
 from triptych.models.gpt import ACTIVATIONS, Gpt, GptConfig
-from triptych.runtime import packed
 from triptych.runtime.gpt import FastGpt
 from triptych.runtime.packed import Precision
 
@@ -22,10 +21,7 @@ BOUNDS = {"fp32": 1e-5, "bf16": 0.03, "int8": 0.05}
 EACH_PRECISION = pytest.mark.parametrize("precision", BOUNDS)
 
 
-@pytest.fixture(autouse=True, params=[0, packed.SMALL])
-def smallest(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weights as small as these, packed and not."""
-    monkeypatch.setattr(packed, "SMALL", request.param)
+pytestmark = pytest.mark.usefixtures("products")
 
 
 def made(activation: str = "gelu_tanh", n_heads: int = 4) -> Gpt:

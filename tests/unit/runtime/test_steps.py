@@ -1,20 +1,25 @@
 """The loops for one row and one query against torch's own, and which product takes which rows."""
 
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numba import carray
 from torch import Tensor
 
-from triptych.runtime import packed, steps
+from triptych.runtime import packed, past, steps
 from triptych.runtime.int8 import has_int8, int8_linear, quantize_weight
 from triptych.runtime.openmp import has_team
 from triptych.runtime.packed import Precision
 from triptych.runtime.parts import additive, attend, attend_one, merge
+from triptych.runtime.past import Past, Places
 
 if not has_team():
     pytest.skip("torch's threads cannot be asked here", allow_module_level=True)
 
+from triptych.runtime import team
 from triptych.runtime.one_query import attend_by_loop
 from triptych.runtime.one_row import Int8Row, row_product
 
@@ -126,3 +131,44 @@ def test_without_a_team_the_library_has_every_row(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(steps, "has_team", lambda: False)
     _, weight, bias = given(50, 24)
     assert isinstance(steps.for_steps(weight, bias, "int8"), packed.InPieces)
+
+
+@torch.inference_mode()
+def test_a_past_whose_rows_move(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against keys and values that are copied at each move, through more positions than there was
+    room for, with rows that part, change places and leave."""
+    generator = torch.Generator().manual_seed(6)
+    ours, places = Past(n_heads=2), Places()
+    held = torch.empty(2, 3, 2, 0, 4)  # k and v, [R, H, S, D]
+    for step in range(150):
+        qkv = torch.randn(held.size(1), 1, 24, generator=generator)
+        q, k, v = qkv.view(-1, 1, 3, 2, 4).permute(2, 0, 3, 1, 4)
+        held = torch.cat([held, torch.stack([k, v])], dim=3)
+        expected = merge(attend(q, held[0], held[1], None))
+        places.extend(len(qkv), 1)
+        with monkeypatch.context() as patched:
+            if step % 3 == 2:  # as on a machine without a team
+                patched.setattr(past, "has_team", lambda: False)
+            torch.testing.assert_close(ours.attend(qkv, places), expected)
+        rows = torch.randint(0, held.size(1), ((3, 12, 7)[step % 3],), generator=generator)
+        places.select(rows)
+        held = held[:, rows]
+
+
+def test_without_a_folder_for_compiled_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """numba says so by a RuntimeError; the loop is compiled all the same."""
+    compile_ = team._compiled
+
+    def no_folder(loop: Any, cache: bool) -> Any:
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return compile_(loop, cache)
+
+    monkeypatch.setattr(team, "_compiled", no_folder)
+    y = torch.zeros(1)
+
+    def loop(data):  # type: ignore[no-untyped-def]
+        carray(team.address(data[0]), 1, np.float32)[0] = 3
+
+    team.Kernel(loop)(y.data_ptr())
+    assert y.item() == 3

@@ -1,0 +1,16 @@
+"""The ways in which a fast twin's products and attention may be computed."""
+
+import pytest
+
+from triptych.runtime import int8, packed, parts, past, steps
+
+
+@pytest.fixture(params=["loops", "libraries", "small"])
+def products(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By our loops where they are, by libraries alone, and as weights as small as these are."""
+    if request.param != "small":
+        monkeypatch.setattr(packed, "SMALL", 0)
+        monkeypatch.setattr(steps, "SMALL", 0)
+    if request.param == "libraries":
+        for module in (steps, int8, parts, past):
+            monkeypatch.setattr(module, "has_team", lambda: False)
