@@ -16,6 +16,7 @@ from triptych.core.blocks import CrossBlock
 from triptych.core.cache import KeysAndValues
 from triptych.core.masks import padding_mask
 from triptych.models.encoder_decoder import EncoderDecoder
+from triptych.runtime.freed import give_back, one_by_one
 from triptych.runtime.packed import Precision
 from triptych.runtime.parts import (
     Kit,
@@ -48,9 +49,10 @@ class FastEncoderDecoder:
         self.module, self.precision = module, precision
         self.encoder = PostNormStack(module.encoder, packed_kit(precision))
         kit = steps_kit(precision)
-        self.blocks = [_FastCrossBlock(block, kit) for block in module.decoder]
+        self.blocks = one_by_one(lambda block: _FastCrossBlock(block, kit), module.decoder)
         weight, bias = module.output_projection
         self.head = for_steps(weight, bias, precision)
+        give_back()
 
     @torch.inference_mode()
     def __call__(self, source_ids: Tensor, source_valid: Tensor, target_ids: Tensor) -> Tensor:

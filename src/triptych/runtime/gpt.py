@@ -18,6 +18,7 @@ from triptych.core.blocks import Block
 from triptych.core.cache import RaggedCache, SelfAttentionCache
 from triptych.core.masks import causal_mask, causal_padding_mask
 from triptych.models.gpt import Gpt, last_real
+from triptych.runtime.freed import give_back, one_by_one
 from triptych.runtime.packed import Precision
 from triptych.runtime.parts import (
     Kit,
@@ -54,9 +55,10 @@ class FastGpt:
     def __init__(self, gpt: Gpt, precision: Precision = "fp32") -> None:
         self.gpt, self.config, self.precision = gpt, gpt.config, precision
         kit = steps_kit(precision)
-        self.blocks = [_FastBlock(b, kit) for b in gpt.blocks]
+        self.blocks = one_by_one(lambda block: _FastBlock(block, kit), gpt.blocks)
         self.norm = float_norm(gpt.norm)
         self.head = for_steps(gpt.token_embedding.weight, None, precision)
+        give_back()
 
     @torch.inference_mode()
     def __call__(

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from triptych.runtime.int8_loops import LEVELS, SMALLEST, finish_by_loop, quantize_by_loop
+from triptych.runtime.int8_loops import LEVELS, PIECE, SMALLEST, finish_by_loop, quantize_by_loop
 from triptych.runtime.openmp import has_team
 
 HALF = torch.tensor(128.5)
@@ -27,9 +27,15 @@ Multiply = Callable[[Tensor], Tensor]
 
 def quantize_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
     """weight [O, I] -> w [O, I] int8 and S [O] with W ≈ S · w, its largest error S / 2."""
-    weight = weight.detach().float()
-    scale = weight.abs().amax(dim=1).clamp_(min=SMALLEST) / LEVELS
-    return (weight / scale[:, None]).round_().to(torch.int8), scale
+    weight = weight.detach()
+    w, scale = torch.empty(weight.shape, dtype=torch.int8), torch.empty(len(weight))
+    for first in range(0, len(weight), PIECE):  # what is between stays small in memory
+        rows = slice(first, first + PIECE)
+        some = weight[rows].float()
+        largest = some.abs().amax(dim=1).clamp_(min=SMALLEST)
+        scale[rows] = largest / LEVELS
+        w[rows] = (some / scale[rows, None]).round_().to(torch.int8)
+    return w, scale
 
 
 def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,6 +18,8 @@ from triptych.runtime.team import Arrays, Kernel, Scalar, address, inner, share
 LEVELS = 127
 SMALLEST = 1e-30
 """In place of the largest number of a row that is all zeros."""
+PIECE = 4096
+"""Rows of a weight that are looked at in one go."""
 exact = partial(inner, sums=False)
 SIZE, INFINITY = np.int32(0x7FFFFFFF), np.int32(0x7F800000)
 """The bits of a float32 without its sign; of such, the larger number has the larger bits."""

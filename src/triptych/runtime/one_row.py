@@ -13,7 +13,7 @@ import torch
 from numba import carray
 from torch import Tensor
 
-from triptych.runtime.int8_loops import LEVELS, quantize
+from triptych.runtime.int8_loops import LEVELS, PIECE, quantize
 from triptych.runtime.team import Arrays, Kernel, Scalar, address, inner, share, thread_number
 
 
@@ -98,7 +98,10 @@ class Int8Row:
 
     def __init__(self, w: Tensor, scale: Tensor, bias: Tensor | None) -> None:
         self.w, self.scale = w, scale / LEVELS
-        self.shift = w.sum(dim=1, dtype=torch.int32) * 128
+        # Piece by piece, since a sum of bytes is one of a copy in 32 bits.
+        self.shift = (
+            torch.cat([some.sum(1, dtype=torch.int32) for some in torch.split(w, PIECE)]) * 128
+        )
         self.bias = torch.zeros(len(w)) if bias is None else bias.detach().float().contiguous()
 
     def __call__(self, x: Tensor) -> Tensor:
