@@ -5,7 +5,9 @@
 Attention: milliseconds of forward and backward with a causal mask, in both precisions, for the
 fused kernel, for three plain operations, and in strips. Dropout: milliseconds to draw and apply
 a mask.
-Products in float32: oneDNN's (`core/products.py`) and torch's own, which is MKL's.
+Products in float32: oneDNN's (`core/products.py`) and torch's own, which is MKL's. Of one row, with
+all weights of GPT-2's shape in turn, so that none is in the processor's cache: our loop
+(`runtime/one_row.py`), oneDNN's product in its own layout, and torch's.
 """
 
 import argparse
@@ -22,6 +24,8 @@ from triptych.core.dropout import Dropout, drop_threshold, keep_mask
 from triptych.core.masks import causal_mask
 from triptych.core.products import product
 from triptych.runtime.causal import causal_attention
+from triptych.runtime.one_row import row_product
+from triptych.runtime.packed import OneDnn
 
 SHAPES = [  # batch, heads, length, head width
     (256, 4, 16, 32),
@@ -110,6 +114,27 @@ def product_row(shape: tuple[int, int, int], rounds: int) -> dict[str, object]:
     }
 
 
+def one_row_row(dtype: torch.dtype, rounds: int) -> dict[str, object]:
+    """Milliseconds for all of a token's products with 12 layers, and gigabytes read a second."""
+    sizes = [(2304, 768), (768, 768), (3072, 768), (768, 3072)] * 12
+    weights = [torch.randn(size).to(dtype) for size in sizes]
+    laid_out = [OneDnn(weight, None, None) for weight in weights]
+    rows = {width: torch.randn(1, width).to(dtype) for width in (768, 3072)}
+    contestants = {
+        "ours": lambda: [row_product(rows[w.size(1)], w) for w in weights],
+        "onednn": lambda: [p(rows[w.size(1)]) for p, w in zip(laid_out, weights, strict=True)],
+        "torch": lambda: [F.linear(rows[w.size(1)], w) for w in weights],
+    }
+    timing = time_in_turn(contestants, rounds)
+    n_bytes = sum(weight.nbytes for weight in weights)
+    return {
+        "dtype": str(dtype),
+        **{f"{name}_ms": round(timing.median(name) * 1e3, 2) for name in contestants},
+        "ours_gb_s": round(n_bytes / timing.median("ours") / 1e9, 1),
+        "onednn_over_ours": [round(x, 2) for x in timing.ratio("ours", "onednn")],
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path)
@@ -120,12 +145,16 @@ def main() -> None:
     products = [product_row(shape, arguments.rounds) for shape in PRODUCTS]
     for row in products:
         print("product  ", row)
+    single = [one_row_row(dtype, arguments.rounds) for dtype in (torch.float32, torch.bfloat16)]
+    for row in single:
+        print("one row  ", row)
     rows = []
     for dtype in (torch.bfloat16, torch.float32):
         for shape in SHAPES:
             rows.append(attention_row(shape, dtype, arguments.rounds))
             print("attention", rows[-1])
-    result = {"machine": machine(), "dropout": found, "products": products, "attention": rows}
+    result = {"machine": machine(), "dropout": found, "products": products}
+    result |= {"one_row": single, "attention": rows}
     write_json(arguments.json, result)
 
 
