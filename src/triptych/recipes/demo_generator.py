@@ -88,7 +88,8 @@ def generator_run(data: Path, size: GeneratorSize, seed: int) -> GptRun:
     """The run of the third panel: a small model, words mostly whole, each story for itself.
 
     The grammar gives any number of stories, so there is nothing to overfit: no dropout. Muon needs
-    fewer updates than AdamW here (docs/log.md, 2026-11-26).
+    fewer updates than AdamW here (docs/log.md, 2026-11-26). GPT-2's first weights, 0.02, are for a
+    width of 768; of 128 they are too small, and some runs never find what others do.
     """
     return GptRun(
         data=GptData(
@@ -102,7 +103,7 @@ def generator_run(data: Path, size: GeneratorSize, seed: int) -> GptRun:
             attend_across=False,
             reset_positions=True,
         ),
-        model=GptShape(preset="nano", dropout=0.0),
+        model=GptShape(preset="nano", dropout=0.0, initial_std=0.05),
         optimizer=GptOptimizer(
             learning_rate=5e-3,
             warmup=size.warmup,
