@@ -19,8 +19,9 @@ from triptych.errors import ModelFileError, UsageError
 
 BLOCK = 64
 """Tokens whose maximum is taken before any is looked at singly."""
-IN_CACHE = 250_000
-"""Numbers that a core's cache holds beside what is made of them."""
+PIECE = 2048
+"""Tokens whose exponentials are summed at a time. The same for any number of rows: a row's sum is
+taken in the same order whatever stands beside it."""
 FREE = -1
 """In place of a forced token: the row may choose."""
 
@@ -105,7 +106,7 @@ def _sum_of_exponentials(logits: Tensor, highest: Tensor) -> Tensor:
     if logits.device.type != "cpu":
         return logits.sub_(highest).exp_().sum(1, keepdim=True)
     # In pieces that stay in a core's cache through all three operations.
-    pieces = torch.split(logits, max(BLOCK, IN_CACHE // max(1, len(logits))), dim=1)
+    pieces = torch.split(logits, PIECE, dim=1)
     sums = [(piece - highest).exp_().sum(1, keepdim=True) for piece in pieces]
     return torch.cat(sums, dim=1).sum(1, keepdim=True)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from triptych.core.products import has_onednn
-from triptych.runtime.int8 import Int8Linear, laid_out, quantize_weight
+from triptych.runtime.int8 import Int8Linear, has_int8, laid_out, quantize_weight
 from triptych.runtime.int8_loops import LEVELS
 from triptych.runtime.linear import fast_linear
 from triptych.runtime.one_row import Int8Row, row_product
@@ -34,7 +34,8 @@ def for_steps(
 ) -> Product:
     """act(x Wᵀ + b): weight [O, I], bias [O], x [..., I]; x [B, T, I] with T > 1 is a prompt."""
     is_small = precision == "fp32" and weight.numel() <= SMALL
-    if is_small or not has_team() or not has_onednn():
+    is_exact = precision != "int8" or has_int8()  # of torch's own product of integers
+    if is_small or not is_exact or not has_team() or not has_onednn():
         return packed(weight, bias, precision, activation)
     if precision == "int8":
         return _int8_by_rows(weight, bias, activation)
@@ -76,7 +77,6 @@ def _float_by_rows(
 
 def _int8_by_rows(weight: Tensor, bias: Tensor | None, activation: Activation | None) -> Product:
     w, scale = quantize_weight(weight)
-    w = w.contiguous()
     loop = Int8Row(w, scale, bias)
 
     def one(x: Tensor) -> Tensor:

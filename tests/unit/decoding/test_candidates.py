@@ -97,3 +97,14 @@ def test_a_score_that_is_no_number_is_an_error() -> None:
 def test_the_end_may_not_be_banned() -> None:
     with pytest.raises(UsageError, match="no text could end"):
         TokenRoles(start_id=9, eos_id=0, banned_ids=(0,))
+
+
+@pytest.mark.parametrize("n_rows", [2, 7, 40])
+def test_a_row_is_scored_as_it_is_alone(n_rows: int) -> None:
+    """Bit for bit, over a vocabulary of many pieces."""
+    roles = TokenRoles(start_id=0, eos_id=1)
+    logits = torch.randn(n_rows, 30_000, generator=torch.Generator().manual_seed(1)) * 4
+    together, _ = best_next(logits.clone(), 3, roles)
+    for row in range(n_rows):
+        alone, _ = best_next(logits[row : row + 1].clone(), 3, roles)
+        assert np.array_equal(alone[0], together[row])

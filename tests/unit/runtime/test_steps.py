@@ -133,6 +133,13 @@ def test_without_a_team_the_library_has_every_row(monkeypatch: pytest.MonkeyPatc
     assert isinstance(steps.for_steps(weight, bias, "int8"), packed.InPieces)
 
 
+def test_without_vnni_torch_multiplies_no_integers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older processor's products of bytes overflow in 16 bits."""
+    monkeypatch.setattr(steps, "has_int8", lambda: False)
+    _, weight, bias = given(50, 24)
+    assert isinstance(steps.for_steps(weight, bias, "int8"), packed.InPieces)
+
+
 @torch.inference_mode()
 def test_a_past_whose_rows_move(monkeypatch: pytest.MonkeyPatch) -> None:
     """Against keys and values that are copied at each move, through more positions than there was
