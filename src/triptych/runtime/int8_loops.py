@@ -13,7 +13,7 @@ import torch
 from numba import carray
 from torch import Tensor
 
-from triptych.runtime.team import Arrays, Kernel, Scalar, address, inner, share
+from triptych.runtime.team import Arrays, Kernel, Scalar, address, floats, inner, share
 
 LEVELS = 127
 SMALLEST = 1e-30
@@ -43,10 +43,10 @@ def quantize(x: Arrays, bits: Arrays, rows: Arrays) -> Scalar:
 @Kernel
 def quantize_kernel(data):  # type: ignore[no-untyped-def]
     x_at, rows_at, largest_at, n_rows, n_in = carray(data, 5)
-    largest = carray(address(largest_at), n_rows, np.float32)
+    largest = floats(largest_at, 0, (n_rows,))
     first, last = share(n_rows)
     for row in range(first, last):
-        x = carray(address(x_at + 4 * row * n_in), n_in, np.float32)
+        x = floats(x_at, row * n_in, (n_in,))
         bits = carray(address(x_at + 4 * row * n_in), n_in, np.int32)
         largest[row] = quantize(x, bits, carray(address(rows_at + row * n_in), n_in, np.uint8))
 
@@ -54,9 +54,9 @@ def quantize_kernel(data):  # type: ignore[no-untyped-def]
 @Kernel
 def finish_kernel(data):  # type: ignore[no-untyped-def]
     y_at, largest_at, bias_at, n_rows, n_out = carray(data, 5)
-    y = carray(address(y_at), (n_rows, n_out), np.float32)
-    largest = carray(address(largest_at), n_rows, np.float32)
-    bias = carray(address(bias_at), n_out, np.float32)
+    y = floats(y_at, 0, (n_rows, n_out))
+    largest = floats(largest_at, 0, (n_rows,))
+    bias = floats(bias_at, 0, (n_out,))
     # Columns are shared out and not rows: of few rows each may be long.
     first, last = share(n_out)
     for row in range(n_rows):

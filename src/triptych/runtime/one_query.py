@@ -13,7 +13,7 @@ from numba import carray
 from torch import Tensor
 
 from triptych.runtime.one_row import dot
-from triptych.runtime.team import Arrays, Kernel, Scalar, address, inner, share
+from triptych.runtime.team import Arrays, Kernel, Scalar, address, floats, inner, share
 
 
 @inner
@@ -27,11 +27,6 @@ def softmax(scores: Arrays) -> None:
         total += scores[s]
     for s in range(len(scores)):
         scores[s] /= total
-
-
-@inner
-def floats(start: int, offset: int, shape: tuple[int, ...]) -> Arrays:
-    return carray(address(start + 4 * offset), shape, np.float32)
 
 
 @inner

@@ -1,9 +1,9 @@
 """x Wᵀ + b for a single row x, as fast as W is read.
 
 What decodes one text reads every weight once a token and does two operations with it. Libraries'
-products are made for many rows, and with one take 1.3 to 2.2 times as long as this loop, which reads
-at the memory's speed (`benchmarks/kernels.py`). Weights stay as they are, a row an output; all
-threads have as many outputs each.
+products are made for many rows, and with one take 1.3 to 2.2 times as long as this loop, which
+reads at the memory's speed (`benchmarks/kernels.py`). Weights stay as they are, a row an output;
+all threads have as many outputs each.
 
 Shapes: I columns in, O columns out.
 """
@@ -14,7 +14,16 @@ from numba import carray
 from torch import Tensor
 
 from triptych.runtime.int8_loops import LEVELS, PIECE, quantize
-from triptych.runtime.team import Arrays, Kernel, Scalar, address, inner, share, thread_number
+from triptych.runtime.team import (
+    Arrays,
+    Kernel,
+    Scalar,
+    address,
+    floats,
+    inner,
+    share,
+    thread_number,
+)
 
 
 @inner
@@ -50,8 +59,7 @@ def dot_int8(a: Arrays, b: Arrays) -> Scalar:
 @Kernel
 def float_row(data):  # type: ignore[no-untyped-def]
     x_at, w_at, y_at, n_out, n_in = carray(data, 5)
-    x, y = carray(address(x_at), n_in, np.float32), carray(address(y_at), n_out, np.float32)
-    w = carray(address(w_at), (n_out, n_in), np.float32)
+    x, w, y = floats(x_at, 0, (n_in,)), floats(w_at, 0, (n_out, n_in)), floats(y_at, 0, (n_out,))
     first, last = share(n_out)
     for j in range(first, last):
         y[j] = dot(w[j], x)
@@ -60,7 +68,7 @@ def float_row(data):  # type: ignore[no-untyped-def]
 @Kernel
 def bf16_row(data):  # type: ignore[no-untyped-def]
     x_at, w_at, y_at, n_out, n_in = carray(data, 5)
-    x, y = carray(address(x_at), n_in, np.uint16), carray(address(y_at), n_out, np.float32)
+    x, y = carray(address(x_at), n_in, np.uint16), floats(y_at, 0, (n_out,))
     w = carray(address(w_at), (n_out, n_in), np.uint16)
     first, last = share(n_out)
     for j in range(first, last):
@@ -70,12 +78,11 @@ def bf16_row(data):  # type: ignore[no-untyped-def]
 @Kernel
 def int8_row(data):  # type: ignore[no-untyped-def]
     x_at, rows_at, w_at, shift_at, scale_at, bias_at, y_at, n_out, n_in = carray(data, 9)
-    x, bits = carray(address(x_at), n_in, np.float32), carray(address(x_at), n_in, np.int32)
+    x, bits = floats(x_at, 0, (n_in,)), carray(address(x_at), n_in, np.int32)
     w = carray(address(w_at), (n_out, n_in), np.int8)
     shift = carray(address(shift_at), n_out, np.int32)
-    scale = carray(address(scale_at), n_out, np.float32)
-    bias = carray(address(bias_at), n_out, np.float32)
-    y = carray(address(y_at), n_out, np.float32)
+    scale, bias = floats(scale_at, 0, (n_out,)), floats(bias_at, 0, (n_out,))
+    y = floats(y_at, 0, (n_out,))
     mine = carray(address(rows_at + thread_number() * n_in), n_in, np.uint8)
     largest = quantize(x, bits, mine)  # by each thread for itself: sooner done than waited for
     first, last = share(n_out)

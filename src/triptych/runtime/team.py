@@ -95,6 +95,12 @@ address: Any = intrinsic(_pointer)
 
 
 @inner
+def floats(start: int, offset: int, shape: tuple[int, ...]) -> Arrays:
+    """float32 at an address, so many numbers further on."""
+    return numba.carray(address(start + 4 * offset), shape, np.float32)
+
+
+@inner
 def thread_number() -> Scalar:
     """From 0, below `torch.get_num_threads()`."""
     return np.int64(_thread())
