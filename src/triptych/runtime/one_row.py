@@ -1,7 +1,7 @@
 """x Wᵀ + b for a single row x, as fast as W is read.
 
 What decodes one text reads every weight once a token and does two operations with it. Libraries'
-products are made for many rows, and with one take 1.3 to 2.2 times as long as this loop, which
+products are made for many rows, and with one take 1.3 to 3.0 times as long as this loop, which
 reads at the memory's speed (`benchmarks/kernels.py`). Weights stay as they are, a row an output;
 all threads have as many outputs each.
 
