@@ -76,7 +76,7 @@ OPTIONS = {
         "--text --valid-text --language --vocab-size --tokenizer --keep-case --batch-size "
         "--max-seq-len --short-seq-prob --mask-prob --whole-words "
         "--long-updates --long-seq-len --long-batch-size --preset --dropout --from "
-        "--initial-std --sinusoidal-start "
+        "--initial-std --sinusoidal-start --word-vectors "
         "--learning-rate --warmup --schedule --decay-share --beta-1 --beta-2 --eps "
         "--weight-decay --clip-norm --optimizer --muon-learning-rate "
         "--max-updates --accumulate --precision --validate-every --checkpoint-every --select "

@@ -4,13 +4,15 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from interruptions import assert_same, interrupt_at
 
 from triptych.checkpoint import load_folder
 from triptych.data.pretraining_batches import PretrainingBatches
-from triptych.errors import UsageError
+from triptych.errors import ConfigError, UsageError
+from triptych.predecessors.vectors import WordVectors
 from triptych.recipes.bert_data import BertCorpus
 from triptych.recipes.bert_run import (
     BertData,
@@ -24,6 +26,7 @@ from triptych.recipes.bert_validation import BertValidation
 from triptych.recipes.encoder import Encoder
 from triptych.recipes.load import load_encoder
 from triptych.recipes.train_bert import make_model, train_bert
+from triptych.recipes.vectors_folder import load_vectors, save_vectors
 from triptych.tokenizers.wordpiece import WordPiece
 from triptych.training.distributed import Processes
 from triptych.training.objectives import PretrainingObjective
@@ -187,3 +190,45 @@ def test_a_vocabulary_that_is_not_the_model_s(learned: Path, folder: Path, tmp_p
     )
     with pytest.raises(UsageError, match=r"other has another vocabulary .* than the model in"):
         train_bert(run, tmp_path / "refused", quiet=True)
+
+
+@pytest.fixture
+def vectors(folder: Path, tmp_path: Path) -> Path:
+    """Of five words, one of which no token is, 128 wide; far from zero, and long."""
+    words = ["cat", "dog", "red", "green", "zebra"]
+    drawn = 7 + 3 * np.random.default_rng(0).normal(size=(5, 128))
+    save_vectors(tmp_path / "vectors", WordVectors(words, drawn.astype(np.float32)))
+    return tmp_path / "vectors"
+
+
+def test_embeddings_begin_from_word_vectors(learned: Path, folder: Path, vectors: Path) -> None:
+    run = run_of(folder, 600)
+    tokenizer = BertCorpus(run.data, learned).tokenizer()
+    shape = replace(run.model, initial_std=0.05)
+    drawn = make_model(replace(run, model=shape), tokenizer).bert.token_embedding.weight
+    shape = replace(shape, word_vectors=str(vectors))
+    weight = make_model(replace(run, model=shape), tokenizer).bert.token_embedding.weight
+
+    ids = [tokenizer.token_id(word) for word in ("cat", "dog", "red", "green")]
+    given = load_vectors(vectors).vectors[:4]
+    centered = torch.from_numpy(given - given.mean(axis=0))
+    torch.testing.assert_close(weight[ids], centered / centered.std(correction=0) * 0.05)
+    others = [i for i in range(tokenizer.vocab_size) if i not in ids]
+    assert torch.equal(weight[others], drawn[others])
+
+
+def test_word_vectors_of_another_width_or_language(
+    learned: Path, folder: Path, tmp_path: Path
+) -> None:
+    run = run_of(folder, 600)
+    tokenizer = BertCorpus(run.data, learned).tokenizer()
+
+    def begin(words: list[str], width: int) -> None:
+        path = tmp_path / f"{words[0]}{width}"
+        save_vectors(path, WordVectors(words, np.ones((1, width), np.float32)))
+        make_model(replace(run, model=replace(run.model, word_vectors=str(path))), tokenizer)
+
+    with pytest.raises(ConfigError, match="100 wide and the model 128; train them with --d-model"):
+        begin(["cat"], 100)
+    with pytest.raises(ConfigError, match="no token has a word vector"):
+        begin(["Katze"], 128)

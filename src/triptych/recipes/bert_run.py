@@ -65,6 +65,8 @@ class BertShape:
     """Deviation of the first weights; the paper's is for a width of 768."""
     sinusoidal_start: bool = False
     """Begin the learned positions as the waves of Vaswani et al. 2017, not as noise."""
+    word_vectors: str | None = None
+    """Word vectors, as wide as the model, from which the embeddings of their words begin."""
 
     def __post_init__(self) -> None:
         if not self.initial_std > 0:

@@ -18,10 +18,12 @@ from triptych.models.presets import bert_preset
 from triptych.recipes.bert_data import BertCorpus
 from triptych.recipes.bert_run import BertRun
 from triptych.recipes.bert_validation import BertValidation, Inputs
+from triptych.recipes.embedding_start import begin_from_vectors
 from triptych.recipes.model_card import bert_card
 from triptych.recipes.model_kinds import encoder_parts
 from triptych.recipes.run_curves import BERT_PANELS
 from triptych.recipes.run_start import check_same_run, reconfigured, row_listener, start_run
+from triptych.recipes.vectors_folder import load_vectors
 from triptych.runtime.checkpointing import checkpoint_blocks
 from triptych.runtime.compile import compiled
 from triptych.runtime.training import use_fast_training
@@ -119,17 +121,27 @@ def make_model(run: BertRun, tokenizer: WordPiece) -> BertWithHeads:
                 f"{start} has no head {missing[0]}; pretraining goes on from a BertForPreTraining"
             )
     else:
-        torch.manual_seed(run.training.seed)
-        trunk = bert_preset(run.model.preset, tokenizer.vocab_size, tokenizer.pad_id)
-        config = BertWithHeadsConfig(trunk=_with_dropout(trunk, run), heads=HEADS)
-        model = BertWithHeads(config).train()
-        initialize_bert(model, run.model.initial_std, run.model.sinusoidal_start)
+        model = _new_model(run, tokenizer)
     longest = max(run.data.max_seq_len, run.long.long_seq_len if run.long.long_updates else 0)
     if longest > model.config.trunk.max_seq_len:
         raise ConfigError(
             f"inputs of {longest} tokens are longer than the model's limit of "
             f"{model.config.trunk.max_seq_len}; lower max_seq_len or long_seq_len"
         )
+    return model
+
+
+def _new_model(run: BertRun, tokenizer: WordPiece) -> BertWithHeads:
+    """A preset with the seed's weights, and its embedding from word vectors where asked."""
+    torch.manual_seed(run.training.seed)
+    shape = run.model
+    trunk = bert_preset(shape.preset, tokenizer.vocab_size, tokenizer.pad_id)
+    config = BertWithHeadsConfig(trunk=_with_dropout(trunk, run), heads=HEADS)
+    model = BertWithHeads(config).train()
+    initialize_bert(model, shape.initial_std, shape.sinusoidal_start)
+    if shape.word_vectors is not None:
+        vectors = load_vectors(shape.word_vectors)
+        begin_from_vectors(model.bert.token_embedding, tokenizer, vectors, shape.initial_std)
     return model
 
 
