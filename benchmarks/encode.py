@@ -1,9 +1,11 @@
 """Embedding a ragged load with MiniLM-L6 against the engines people use: same weights, in turn.
 
     python benchmarks/encode.py [--precision fp32 bf16 int8] [--rounds 5] [--json FILE]
+    python benchmarks/encode.py --length 16 64 256          cost against length
     python benchmarks/encode.py --threads 1 --cpu-time      beside other work
 
-600 texts: 450 captions and 150 paragraphs of up to 256 tokens; tokenising is included. Each engine
+600 texts: 450 captions and 150 paragraphs of up to 256 tokens; tokenising is included. With
+`--length`, texts of so many tokens each instead, 16,384 tokens in all. Each engine
 has a process of its own; a round is the whole load through each. Before any is timed, all vectors
 are compared with sentence-transformers' in fp32. Peers: sentence-transformers (fp32, bf16), ONNX
 Runtime (fp32, int8), OpenVINO (fp32, bf16), those that are installed. tokens/s are real tokens,
@@ -33,6 +35,7 @@ from triptych.recipes.load import load_encoder
 from triptych.runtime.linear import fast_linear
 
 PRECISIONS = ("fp32", "bf16")
+N_EVEN_TOKENS = 16_384
 LEAST_COSINE = {"fp32": 0.99999, "bf16": 0.99, "int8": 0.9}
 """Below which an engine does not compute the same; the smallest of each is printed."""
 
@@ -52,6 +55,16 @@ def ragged_texts(data: Path) -> list[str]:
     paragraphs = [line for line in wiki if len(line) > 400][:150]
     texts = captions + paragraphs
     return [texts[i] for i in np.random.default_rng(0).permutation(len(texts))]
+
+
+def even_texts(data: Path, encoder: Encoder, length: int) -> list[str]:
+    """Words of captions that are one token each, so that all texts have the same length."""
+    captions = (data / "multi30k" / "val.en").read_text(encoding="utf-8").split()
+    words = [word for word in dict.fromkeys(captions) if word.isalpha()]
+    pieces = encoder.tokenizer.encode(words)
+    whole = [word for word, ids in zip(words, pieces, strict=True) if len(ids) == 1]
+    random = np.random.default_rng(0)
+    return [" ".join(random.choice(whole, length - 2)) for _ in range(N_EVEN_TOKENS // length)]
 
 
 def flops_per_token(encoder: Encoder) -> float:
@@ -99,25 +112,52 @@ def tell_ratios(timing: Timing) -> dict[str, tuple[float, float, float]]:
         for other in (other for other in timing.seconds if other not in ours):
             if ("fp32" in name) == ("fp32" in other):
                 ratios[f"{name} / {other}"] = timing.ratio(name, other)
-                print(f"{name} / {other}: {timing.told(name, other)}")
+                print(f"  {name} / {other}: {timing.told(name, other)}")
     return ratios
+
+
+def row(
+    running: Apart,
+    encoder: Encoder,
+    texts: list[str],
+    peaks: dict[str, float],
+    arguments: argparse.Namespace,
+) -> dict[str, object]:
+    """One load, compared, timed and printed."""
+    lengths = [len(ids) + 2 for ids in encoder.tokenizer.encode(texts)]
+    n_tokens = sum(min(length, MAX_SEQ_LEN) for length in lengths)
+    cosines = compare(running, texts)
+    timing = running.time_in_turn(arguments.rounds, 1, texts, cpu_time=arguments.cpu_time)
+    rates = {name: n_tokens / timing.median(name) for name in running.pipes}
+    print(f"{len(texts)} texts, {n_tokens:,} tokens, the longest {min(max(lengths), MAX_SEQ_LEN)}")
+    for name, rate in rates.items():
+        peak = peaks.get(name.split()[-1])
+        share = (
+            "" if peak is None else f", {rate * flops_per_token(encoder) / peak:.0%} of the limit"
+        )
+        print(f"  {name:28} {rate:8,.0f} tokens/s, cosine {cosines[name]:.5f}{share}")
+    return {
+        "n_tokens": n_tokens,
+        "smallest_cosine": cosines,
+        "tokens_per_second": rates,
+        "ratios": tell_ratios(timing),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--precision", nargs="+", default=PRECISIONS, choices=LEAST_COSINE)
+    parser.add_argument("--length", nargs="+", type=int, default=[], help="not the ragged load")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--cpu-time", action="store_true", help="leave out what others take")
     parser.add_argument("--data", type=Path, default=default_data())
     arguments = parser.parse_args()
-    texts, folder = ragged_texts(arguments.data), weights()
-
+    folder, data = weights(), arguments.data
     encoder = load_encoder(folder, device="cpu")
-    lengths = [len(ids) + 2 for ids in encoder.tokenizer.encode(texts)]
-    n_tokens = sum(min(length, MAX_SEQ_LEN) for length in lengths)
-    flops = flops_per_token(encoder)
+    loads = {f"{n} tokens": even_texts(data, encoder, n) for n in arguments.length}
+    loads = loads or {"ragged": ragged_texts(data)}
     torch.set_num_threads(arguments.threads)
     peaks = {
         precision: product_speed(load_encoder(folder, device="cpu", precision=precision))
@@ -126,22 +166,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         makers = contestants(folder, Path(work), arguments.precision, arguments.threads)
         with Apart(makers, arguments.threads) as running:
-            cosines = compare(running, texts)
-            timing = running.time_in_turn(arguments.rounds, 1, texts, cpu_time=arguments.cpu_time)
-    rates = {name: n_tokens / timing.median(name) for name in makers}
-    for name, rate in rates.items():
-        peak = peaks.get(name.split()[-1])
-        share = "" if peak is None else f", {rate * flops / peak:.0%} of the measured limit"
-        print(f"{name:28} {rate:8,.0f} tokens/s, cosine {cosines[name]:.5f}{share}")
+            rows = [
+                {"load": name, **row(running, encoder, texts, peaks, arguments)}
+                for name, texts in loads.items()
+            ]
     result = {
         "benchmark": "encode",
         "arguments": {name: str(value) for name, value in vars(arguments).items()},
         "machine": machine(),
-        "n_tokens": n_tokens,
         "limit_flops": peaks,
-        "smallest_cosine": cosines,
-        "tokens_per_second": rates,
-        "ratios": tell_ratios(timing),
+        "rows": rows,
     }
     write_json(arguments.json, result)
 

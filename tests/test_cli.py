@@ -109,7 +109,8 @@ OPTIONS = {
     ),
     "train glove": (
         "--out --config --quiet --json --text --text-field --min-count --vocab-size "
-        "--d-model --window --x-max --alpha --epochs --learning-rate --memory --workers --seed"
+        "--d-model --window --x-max --alpha --subsample --epochs --learning-rate --memory "
+        "--workers --seed"
     ),
     "translate": (
         f"MODEL --input --prefix --n-best --alignments --json --verify --quiet {SEARCH} {INFERENCE}"

@@ -11,7 +11,7 @@ window reaches over the end of a line (of a JSON object, of its text).
 import unicodedata
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -87,6 +87,22 @@ class WordCorpus:
                 yield np.concatenate([*waiting, line[:-1]])
                 waiting = []
             waiting.append(rest)
+
+
+def thin_out(corpus: WordCorpus, folder: Path, share: float, seed: int) -> WordCorpus:
+    """The corpus with common words left out at random, so that a window reaches further.
+
+    Mikolov et al. 2013, as their program has it: a word that makes up f of the text stays with the
+    probability √(share / f) + share / f. `counts` are still those of the whole text.
+    """
+    f = corpus.counts / corpus.n_words
+    stays = np.append(np.sqrt(share / f) + share / f, 1.0)  # its last is that of `LINE_END`
+    random = np.random.default_rng([seed, 3])
+    path = folder / "thinned.bin"
+    with path.open("wb") as file:
+        for block in corpus.blocks():
+            block[random.random(len(block)) < stays[block]].tofile(file)
+    return replace(corpus, path=path)
 
 
 def build_word_corpus(

@@ -36,8 +36,7 @@ class Word2VecSettings:
         if self.architecture not in ("skip-gram", "cbow"):
             raise ConfigError(f"architecture is {self.architecture!r}; choose skip-gram or cbow")
         check_at_least_one(self, "d_model", "window", "negatives", "epochs", "workers")
-        if not 0 <= self.subsample < 1:
-            raise ConfigError(f"subsample is {self.subsample}; choose it in [0, 1)")
+        _check_share(self.subsample)
         if not 0.0001 <= self.learning_rate <= 1:
             raise ConfigError(f"learning_rate is {self.learning_rate}; choose it in [0.0001, 1]")
         if self.seed < 0:
@@ -62,6 +61,9 @@ class GloveSettings:
     """The count from which a pair of words has full weight."""
     alpha: float = 0.75
     """Below that, its weight is (count / x_max) to this power."""
+    subsample: float = 0.0
+    """The share of the text above which a word is passed over at random, as in Word2Vec; 0 keeps
+    all, as the paper does."""
     epochs: int = 50
     """Passes over the counts; the paper's 100 for wider vectors."""
     learning_rate: float = 0.05
@@ -78,6 +80,7 @@ class GloveSettings:
         check_at_least_one(self, "d_model", "window", "epochs", "workers")
         if self.window > LARGEST_WINDOW:
             raise ConfigError(f"window is {self.window}; choose at most {LARGEST_WINDOW}")
+        _check_share(self.subsample)
         if not self.x_max > 0:
             raise ConfigError(f"x_max is {self.x_max}; choose more than 0")
         if not 0 <= self.alpha <= 1:
@@ -95,6 +98,11 @@ class GloveSettings:
         return (
             "GloVe (Pennington et al. 2014); each vector is the sum of the word's and the context's"
         )
+
+
+def _check_share(subsample: float) -> None:
+    if not 0 <= subsample < 1:
+        raise ConfigError(f"subsample is {subsample}; choose it in [0, 1)")
 
 
 def check_at_least_one(settings: object, *names: str) -> None:

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from triptych.data.cooccurrence import Cooccurrences, count_cooccurrences
-from triptych.data.words import RULE, WordCorpus, build_word_corpus
+from triptych.data.words import RULE, WordCorpus, build_word_corpus, thin_out
 from triptych.errors import UsageError
 from triptych.files.atomic import told_plainly
 from triptych.files.notices import notice
@@ -142,6 +142,8 @@ def _glove(
     settings, say = run.training, _sayer(quiet)
     began = time.monotonic()
     say(f"counting words up to {settings.window} apart")
+    if settings.subsample:
+        corpus = thin_out(corpus, work, settings.subsample, settings.seed)
     counts = count_cooccurrences(
         corpus, work, settings.window, settings.memory * 1e9, settings.seed
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from triptych.data import words as module
-from triptych.data.words import build_word_corpus, words_around, words_of
+from triptych.data.words import LINE_END, build_word_corpus, thin_out, words_around, words_of
 from triptych.errors import DataError
 
 
@@ -112,3 +112,22 @@ def test_too_few_words_are_refused(
     (tmp_path / "t.txt").write_text(text)
     with pytest.raises(DataError, match=expected):
         build_word_corpus(tmp_path / "t.txt", tmp_path, min_count)
+
+
+def test_common_words_are_thinned_out(tmp_path: Path) -> None:
+    rare = [f"rare{i}" for i in range(400)]
+    text = "\n".join(f"the of {word} the" for word in rare * 10)
+    (tmp_path / "t.txt").write_text(text + "\n")
+    corpus = build_word_corpus(tmp_path / "t.txt", tmp_path)
+    thinned = thin_out(corpus, tmp_path, 1e-3, seed=1)
+
+    ids = np.concatenate(list(thinned.blocks()))
+    counts = np.bincount(ids[ids != LINE_END], minlength=len(corpus.words))
+    assert (ids == LINE_END).sum() == 4000
+    assert (counts[2:] == 10).all()  # each is 1 / 1,600 of the text, less than the share
+    for word, f in (("the", 1 / 2), ("of", 1 / 4)):
+        expected = (1e-3 / f) ** 0.5 + 1e-3 / f
+        there = corpus.counts[corpus.words.index(word)]
+        assert counts[corpus.words.index(word)] == pytest.approx(there * expected, rel=0.2)
+    again = thin_out(corpus, tmp_path, 1e-3, seed=1)
+    assert np.array_equal(ids, np.concatenate(list(again.blocks())))
