@@ -192,6 +192,14 @@ def test_a_vocabulary_that_is_not_the_model_s(learned: Path, folder: Path, tmp_p
         train_bert(run, tmp_path / "refused", quiet=True)
 
 
+def test_patience_ends_the_second_phase_and_not_the_first(folder: Path, tmp_path: Path) -> None:
+    """With a rate of next to nothing no validation is better than the first of its phase."""
+    run = run_of(folder, 12, validate_every=2, patience=1)
+    run = replace(run, optimizer=BertOptimizer(learning_rate=1e-30, warmup=5))
+    outcome = train_bert(run, tmp_path / "run", quiet=True)
+    assert (outcome.stopped_by, outcome.updates, outcome.prefix) == ("patience", 10, "long_")
+
+
 @pytest.fixture
 def vectors(folder: Path, tmp_path: Path) -> Path:
     """Of five words, one of which no token is, 128 wide; far from zero, and long."""

@@ -175,14 +175,21 @@ LOSSES = {8: (1.0, 9.0), 16: (2.0, 8.0), 24: (3.0, 5.0), 32: (4.0, 6.0), 40: (0.
 
 
 @pytest.mark.parametrize("stop", [None, 33, 47, 50])
+@pytest.mark.parametrize(
+    ("patience", "end", "best"),
+    [(1, Outcome(32, 5.0, 24, "patience", "long_"), [8, 24]),
+     (2, Outcome(40, 4.0, 40, "max_updates", "long_"), [8, 24, 40])],
+)  # fmt: skip
 def test_the_best_is_chosen_among_those_measured_on_the_same_inputs(
-    tmp_path: Path, stop: int | None
+    tmp_path: Path, patience: int, end: Outcome, best: list[int], stop: int | None
 ) -> None:
-    """A worse value on other inputs is the new best, and patience begins anew."""
+    """A worse value on other inputs is the new best, patience begins anew, and a first phase that
+    gets worse is not the end of the run."""
     chosen = []
 
     def started(source: ToyBatches) -> Trainer:
-        trainer = toy_trainer(tmp_path / "run", 40, source=source, average=1, patience=2)
+        trainer = toy_trainer(tmp_path / "run", 40, source=source, average=1, patience=patience)
+        object.__setattr__(trainer.task, "patience_after", 16)
 
         def validate(model: torch.nn.Module) -> Validation:
             update = trainer.counters.update
@@ -203,8 +210,8 @@ def test_the_best_is_chosen_among_those_measured_on_the_same_inputs(
     if stop is not None:
         source.after[stop] = lambda: os.kill(os.getpid(), signal.SIGTERM)
         assert started(source).run().stopped_by == "SIGTERM"
-    assert started(ToyBatches()).run() == Outcome(40, 4.0, 40, "max_updates", "long_")
-    assert chosen == [8, 24, 40]
+    assert started(ToyBatches()).run() == end
+    assert chosen == best
 
 
 def worse(model, batch):  # type: ignore[no-untyped-def]

@@ -88,6 +88,7 @@ def _train(run: BertRun, out: Path, processes: Processes, quiet: bool) -> Outcom
         schedule=make_schedule(optimizer, optimizer.learning_rate, settings.max_updates),
         flops=lambda batch: pretraining_flops(model, batch),
         terms=PretrainingObjective.terms,
+        patience_after=settings.max_updates - run.long.long_updates if run.long.long_updates else 0,
         on_row=row_listener(out, BERT_PANELS, run.tensorboard),
     )
     return Trainer(task, RunFolder(out), settings, optimizer, processes, quiet).run()

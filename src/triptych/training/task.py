@@ -58,6 +58,8 @@ class Task:
     """Names of the terms of the loss in the metrics, in the objective's order."""
     rate_factor: Callable[[str], float] = same_rate
     """By which the learning rate of a parameter is multiplied, by its name."""
+    patience_after: int = 0
+    """Validations up to this update never end the run: the first phase of two is not its end."""
     on_row: Callable[[Row], None] = lambda row: None
     """Called with each row of metrics (TensorBoard, curves)."""
 

@@ -165,7 +165,8 @@ class Trainer:
         return is_last or self._is_due(self.settings.validate_every)
 
     def _out_of_patience(self) -> bool:
-        return self.counters.without_better >= self.settings.patience
+        may_end = self.counters.validated > self.task.patience_after
+        return may_end and self.counters.without_better >= self.settings.patience
 
     def _stop_agreed(self, stop: StopRequest) -> bool:
         """True in all processes as soon as one was asked to stop."""
