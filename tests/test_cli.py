@@ -109,7 +109,8 @@ OPTIONS = {
     ),
     "train glove": (
         "--out --config --quiet --json --text --text-field --min-count --vocab-size "
-        "--d-model --window --x-max --alpha --subsample --epochs --learning-rate --memory "
+        "--d-model --window --x-max --alpha --subsample --epochs --learning-rate "
+        "--initial-accumulator --memory "
         "--workers --seed"
     ),
     "translate": (

@@ -3,10 +3,11 @@
 Letters of shapes: V words, E width of a vector, C cells (pairs of words that occur together).
 
 Stanford's program, the authors' own, is followed in what the paper leaves open: biases are learned
-as vectors are, the first values are uniform in ±1/2E, AdaGrad's sums begin at 1 and are of
-η times the gradient, and the factor 2 of the gradient is left out. It is not followed where a step
-would overshoot: that program is reported to give NaN on small texts and wide vectors (its issues 14
-and 183); here a step never goes further than to the bottom of its own cell's parabola.
+as vectors are, the first values are uniform in ±1/2E, AdaGrad's sums begin at 1 (or lower, where
+asked) and are of η times the gradient, and the factor 2 of the gradient is left out. It is not
+followed where a step would overshoot: that program is reported to give NaN on small texts and wide
+vectors (its issues 14 and 183); here a step never goes further than to the bottom of its own cell's
+parabola.
 """
 
 from collections.abc import Callable, Iterable
@@ -57,18 +58,30 @@ def cost(state: Floats, cells: Cells, settings: GloveSettings) -> float:
     return total
 
 
-def start(n_words: int, d_model: int, seed: int) -> Floats:
+def start(n_words: int, settings: GloveSettings) -> Floats:
     """The first state, [2, V, 2, E + 1]: for each side and word its vector and bias, and sums."""
-    state = np.ones((2, n_words, 2, d_model + 1), dtype=np.float32)
-    values = np.random.default_rng([seed, 0]).random((2, n_words, d_model + 1), dtype=np.float32)
+    d_model = settings.d_model
+    state = np.empty((2, n_words, 2, d_model + 1), dtype=np.float32)
+    state[:, :, SQUARES] = settings.initial_accumulator
+    values = np.random.default_rng([settings.seed, 0]).random(
+        (2, n_words, d_model + 1), dtype=np.float32
+    )
     state[:, :, VALUES] = (values - 0.5) / d_model
     return state
 
 
 def descend(
-    state: Floats, rows: Ids, columns: Ids, weights: Floats, logs: Floats, rate: np.float32
+    state: Floats,
+    rows: Ids,
+    columns: Ids,
+    weights: Floats,
+    logs: Floats,
+    rate: np.float32,
+    least: np.float32,
 ) -> float:
     """A step of AdaGrad for each cell, one after another, in `state`; the cost before the steps.
+
+    `least` is the root of what AdaGrad's sums began at, below which none of them is.
 
     Written for a compiler (`compiled_descent`), and readable and tested without one.
     """
@@ -89,7 +102,7 @@ def descend(
                 lengths += w[k] * w[k] + c[k] * c[k]
             total += weights[cell] * error * error
             step = rate * weights[cell]  # of η · gradient, for an error of 1
-            if step * lengths > one:  # an upper bound of the share, as no sum is below 1
+            if step * lengths > least:  # step times an upper bound of the share is above 1
                 share = one / np.sqrt(w_sums[width]) + one / np.sqrt(c_sums[width])
                 for k in range(width):
                     share += c[k] * c[k] / np.sqrt(w_sums[k]) + w[k] * w[k] / np.sqrt(c_sums[k])
@@ -133,14 +146,15 @@ def train_glove(
     `read(epoch)` gives all cells, in blocks. `on_cells` hears how many were done, in all epochs,
     and the mean cost in this one. Raises DivergedError for a cost that is no number.
     """
-    state, descent = start(n_words, settings.d_model, settings.seed), compiled_descent()
-    rate, costs, done = np.float32(settings.learning_rate), [], 0
+    state, descent = start(n_words, settings), compiled_descent()
+    rate, least = np.float32(settings.learning_rate), np.float32(settings.initial_accumulator**0.5)
+    costs, done = [], 0
     with ThreadPoolExecutor(settings.workers) as pool:
         for epoch in range(settings.epochs):
             total, n_halves = 0.0, 0
             for cells in read(epoch):
                 parts = _parts(cells, settings)
-                total += sum(pool.map(lambda part: descent(state, *part, rate), parts))
+                total += sum(pool.map(lambda part: descent(state, *part, rate, least), parts))
                 n_halves += 2 * len(cells.rows) - int((cells.rows == cells.columns).sum())
                 if not np.isfinite(total):
                     raise DivergedError(

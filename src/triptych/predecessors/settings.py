@@ -68,6 +68,9 @@ class GloveSettings:
     """Passes over the counts; the paper's 100 for wider vectors."""
     learning_rate: float = 0.05
     """Of AdaGrad, at the beginning."""
+    initial_accumulator: float = 1.0
+    """What AdaGrad's sums of squares begin at, in the authors' program 1; below it rare pairs
+    learn sooner, which a small text needs."""
     memory: float = 1.0
     """GB for counting; what does not fit lies on the disk beside OUT. Another size gives the same
     counts in another order."""
@@ -87,6 +90,10 @@ class GloveSettings:
             raise ConfigError(f"alpha is {self.alpha}; choose it in [0, 1]")
         if not 0 < self.learning_rate <= 1:
             raise ConfigError(f"learning_rate is {self.learning_rate}; choose it in (0, 1]")
+        if not 0 < self.initial_accumulator <= 1:
+            raise ConfigError(
+                f"initial_accumulator is {self.initial_accumulator}; choose it in (0, 1]"
+            )
         if not 0.001 <= self.memory <= 1000:
             raise ConfigError(f"memory is {self.memory}; choose from 0.001 to 1000 GB")
         if self.seed < 0:
