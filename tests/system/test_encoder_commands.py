@@ -121,6 +121,13 @@ def test_a_corpus_that_cannot_be_is_refused(
          "long.txt:2: 702 tokens, more than this model's limit of 512"),
         (["translate", "MODEL", "--input", "LONG"], 3, "is an encoder; this needs a translation"),
         (["similarity", "nowhere", "a", "b"], 3, "there is no model folder at nowhere"),
+        (["similarity", "MODEL", "cat", " "], 3, "text 1: ' ' has no tokens to compare"),
+        (["fill", "MODEL", "a [MASK] .", "--top-k", "0"], 2, "--top-k"),
+        (["fill", "MODEL", "a [MASK] .", "--candidates", "☃"], 3, "candidate '☃' has no pieces"),
+        (["search", "MODEL", "--corpus", "LONG", "--query", ""], 3, "the query '' has no tokens"),
+        (["search", "MODEL", "--corpus", "LONG", "--query", "a", "--top-k", "-1"], 2, "--top-k"),
+        (["search", "MODEL", "--corpus", "EMPTY", "--query", "a"], 3, "nothing to find"),
+        (["embed", "MODEL", "--input", "LONG", "--out", "no/x.npy"], 2, "is no folder no for"),
     ],
 )  # fmt: skip
 def test_mistakes_get_one_sentence(
@@ -129,7 +136,8 @@ def test_mistakes_get_one_sentence(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     (tmp_path / "long.txt").write_text("short\n" + "cat " * 700 + "\n")
-    places = {"MODEL": str(model), "LONG": "long.txt"}
+    (tmp_path / "empty.txt").write_text("")
+    places = {"MODEL": str(model), "LONG": "long.txt", "EMPTY": "empty.txt"}
     _, err = said(capsys, *(places.get(word, word) for word in words), status=status)
     errors = [line for line in err.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1

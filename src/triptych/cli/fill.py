@@ -6,6 +6,7 @@ from typing import Annotated
 
 from triptych.cli.common import Machine
 from triptych.cli.options import POSITIONAL
+from triptych.config import Range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +17,7 @@ class Options:
     """A model folder, or a name on the Hugging Face Hub."""
     text: Annotated[str, POSITIONAL]
     """A text with one [MASK] or several, which are filled together."""
-    top_k: int = 5
+    top_k: Annotated[int, Range(1)] = 5
     """Fillings to show, the most probable first."""
     candidates: tuple[str, ...] = ()
     """Words or phrases to rank at the one [MASK], in place of the whole vocabulary."""

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from triptych.cli.common import Embedding, Machine
 from triptych.cli.options import POSITIONAL
+from triptych.config import Range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +19,7 @@ class Options:
     """A text file, one text a line."""
     query: str
     """What to look for."""
-    top_k: int = 10
+    top_k: Annotated[int, Range(1)] = 10
     """Texts to show, the nearest first."""
     json: bool = False
     """One JSON object a text."""

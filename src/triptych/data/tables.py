@@ -1,6 +1,7 @@
 """Rows of cells from the tables that labelled texts come in, each with the line it begins on.
 
-.csv          commas, and quotes as RFC 4180 has them; a cell may hold line breaks
+.csv          commas, and quotes as RFC 4180 has them; a cell may hold line breaks, and a line
+              without anything is no row
 .tsv, others  tabs; a quote is a character, but a cell that a CSV writer has quoted ("a ""b"" c",
               quotes around it and every quote within it doubled) is read as it was meant
 TREC          `LABEL:detail text` in each line (Li and Roth 2002), given as [text, label]
@@ -9,10 +10,11 @@ TREC          `LABEL:detail text` in each line (Li and Roth 2002), given as [tex
 import csv
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from triptych.data.text import STDIN, open_bytes, open_text, read_lines
+from triptych.data.text import MAX_LINE_BYTES, STDIN, open_bytes, open_text, read_lines
 from triptych.errors import DataError, UsageError
 from triptych.files.notices import notice
 
@@ -64,23 +66,34 @@ def _rows(path: str) -> Iterator[Row]:
 
 
 def _csv_rows(path: str) -> Iterator[Row]:
-    with open_text(path) as text:
+    with open_text(path) as text, _long_cells():
         reader = csv.reader(text, strict=True)
         line = 1
         try:
             for cells in reader:
-                yield Row(line, cells)
+                if cells:
+                    yield Row(line, cells)
                 line = reader.line_num + 1
         except csv.Error as error:
-            raise DataError(
-                f"{path}:{line}: this row is not CSV ({error}); put quotes around a cell with "
-                "commas, double each quote in it, or give a .tsv file"
-            ) from error
+            remedy = "put quotes around a cell with commas, double each quote in it, or give a .tsv"
+            if "field limit" in str(error):
+                remedy = f"a cell holds at most {MAX_LINE_BYTES:,} characters; is a quote unclosed?"
+            raise DataError(f"{path}:{line}: this row is not CSV ({error}); {remedy}") from error
         except UnicodeDecodeError as error:
             raise DataError(
                 f"{path}:{line}: byte 0x{error.object[error.start]:02x} at or after this row is "
                 "not UTF-8; convert the file, for instance with iconv -f latin1 -t utf-8"
             ) from error
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """csv's own limit is 131,072 characters a cell, for the whole process."""
+    before = csv.field_size_limit(MAX_LINE_BYTES)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def _trec_rows(path: str) -> Iterator[Row]:

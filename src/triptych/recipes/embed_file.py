@@ -1,6 +1,5 @@
 """Files of texts through an Encoder, block by block: a matrix on disk, or the nearest lines."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -10,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from triptych.data.text import PathLike, count_lines, is_read_once, read_lines
-from triptych.errors import DataError
+from triptych.errors import DataError, UsageError
+from triptych.files.atomic import write_stream
 from triptych.recipes.encoder import Encoder
 from triptych.recipes.encoding import OnTooLong
 from triptych.recipes.search import nearest
@@ -67,18 +67,18 @@ def embed_file(
 ) -> tuple[int, int]:
     """Write one row a line as a .npy file, which appears whole or not at all; gives its shape.
 
-    Raises DataError for a file without lines or with a line that cannot be read.
+    Raises UsageError where the folder of `out` is missing, before anything is computed, DataError
+    for a file without lines or with a line that cannot be read.
     """
+    if not out.parent.is_dir():
+        raise UsageError(f"there is no folder {out.parent} for {out.name}; make it first")
     blocks = [vectors for _, vectors in embed_lines(encoder, path, settings, quiet)]
     if not blocks:
         raise DataError(f"{path} has no lines, so there is nothing to embed")
     matrix = np.concatenate(blocks)
-    partial = out.with_name(f".{out.name}.{os.getpid()}")
-    with partial.open("wb") as stream:
-        np.save(stream, matrix, allow_pickle=False)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(out)
+    write_stream(
+        out, lambda stream: np.save(stream, matrix, allow_pickle=False), needs=matrix.nbytes
+    )
     return matrix.shape[0], matrix.shape[1]
 
 
@@ -90,7 +90,12 @@ def search_file(
     settings: EmbedSettings,
     quiet: bool = False,
 ) -> list[FoundLine]:
-    """The lines of a file nearest to a query, the nearest first."""
+    """The lines of a file nearest to a query, the nearest first.
+
+    Raises DataError for a query without tokens and for a file without lines.
+    """
+    if not encoder.tokenizer.encode([query])[0]:
+        raise DataError(f"the query {query!r} has no tokens; write what to look for")
     wanted = encoder.embed([query], pooling=settings.pooling)
     found: list[FoundLine] = []
     start = 0
@@ -98,4 +103,6 @@ def search_file(
         (hits,) = nearest(wanted, vectors, top_k)
         found += [FoundLine(start + h.row + 1, h.cosine, texts[h.row]) for h in hits]
         start += len(texts)
+    if not start:
+        raise DataError(f"{path} has no lines, so there is nothing to find")
     return sorted(found, key=lambda line: (-line.cosine, line.line))[:top_k]

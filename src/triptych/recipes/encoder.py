@@ -11,7 +11,7 @@ from torch import Tensor
 
 from triptych.checkpoint import ModelFolder
 from triptych.convert.sentence_transformers import Pooling, read_pooling
-from triptych.errors import UsageError
+from triptych.errors import DataError, UsageError
 from triptych.models.bert import Bert
 from triptych.models.heads import BertWithHeads
 from triptych.models.pooling import normalized, pool
@@ -122,11 +122,15 @@ class Encoder:
     def similarity(self, first: Sequence[str], second: Sequence[str]) -> Vectors:
         """The cosine of each text of `first` with that of `second` at the same place [N].
 
-        Raises UsageError for lists of different lengths.
+        Raises UsageError for lists of different lengths, DataError for a text without tokens.
         """
         if len(first) != len(second):
             raise UsageError(f"{len(first)} texts beside {len(second)}; give pairs")
-        both = self.embed([*first, *second], normalize=True)
+        texts = [*first, *second]
+        for i, pieces in enumerate(self.tokenizer.encode(texts)):
+            if not pieces:
+                raise DataError(f"text {i % len(first) + 1}: {texts[i]!r} has no tokens to compare")
+        both = self.embed(texts, normalize=True)
         cosines: Vectors = np.einsum("ne,ne->n", both[: len(first)], both[len(first) :])
         return cosines
 
@@ -137,8 +141,9 @@ class Encoder:
 
         Several masks are filled together and scored jointly, from left to right. `candidates`:
         words or phrases to rank at the place of the text's one `[MASK]`, each of as many pieces as
-        it takes. Raises DataError for a text without a mask or too long, ModelFileError for a
-        model without the head of masked words.
+        it takes. Raises DataError for a text without a mask or too long and a candidate that the
+        vocabulary cannot spell, UsageError for a `top_k` below 1, ModelFileError for a model
+        without the head of masked words.
         """
         return fill_masks(self.model, self.tokenizer, text, top_k, candidates)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from triptych.errors import DataError, ModelFileError
+from triptych.errors import DataError, ModelFileError, UsageError
 from triptych.models.heads import BertWithHeads
 from triptych.tokenizers.wordpiece import WordPiece
 
@@ -41,6 +41,8 @@ def fill_masks(
     candidates: Sequence[str] | None,
 ) -> list[Filling]:
     """As `Encoder.fill`."""
+    if top_k < 1:
+        raise UsageError(f"top_k is {top_k}; ask for at least 1")
     if "masked_words" not in model.heads:
         raise ModelFileError(
             "this model has no head for masked words; use one that was pretrained with it, such "
@@ -99,8 +101,10 @@ def _ranked(
     place = pieces.index(tokenizer.mask_id)
     found = []
     for candidate, ids in zip(candidates, tokenizer.encode(candidates), strict=True):
-        if not ids:
-            raise DataError(f"the candidate {candidate!r} has no piece in this vocabulary")
+        if not ids or tokenizer.special_ids & set(ids):
+            raise DataError(
+                f"the candidate {candidate!r} has no pieces in this vocabulary; leave it out"
+            )
         masked = [*pieces[:place], *[tokenizer.mask_id] * len(ids), *pieces[place + 1 :]]
         token_ids = _whole(tokenizer, masked, model)
         score = 0.0

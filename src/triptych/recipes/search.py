@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from triptych.errors import DataError
+from triptych.errors import DataError, UsageError
 
 Vectors = npt.NDArray[np.float32]
 
@@ -24,13 +24,22 @@ def nearest(queries: Vectors, corpus: Vectors, top_k: int = 10) -> list[list[Hit
     """For each query [Q, E] the `top_k` rows of the corpus [N, E] with the largest cosine.
 
     The best first; equal cosines in the order of the corpus. Raises DataError for vectors of other
-    widths.
+    widths or with a value that is no number, UsageError for a `top_k` below 1.
     """
+    if top_k < 1:
+        raise UsageError(f"top_k is {top_k}; ask for at least 1")
     if queries.shape[1:] != corpus.shape[1:]:
         raise DataError(
             f"queries are {queries.shape} and the corpus {corpus.shape}; both must come from one "
             "model"
         )
+    for name, vectors in (("query", queries), ("row", corpus)):
+        broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+        if len(broken):
+            raise DataError(
+                f"the vector of {name} {broken[0]} (from 0) has a value that is no finite number; "
+                "leave it out, or compute it again"
+            )
     scores = _unit(queries) @ _unit(corpus).T  # [Q, N]
     k = min(top_k, len(corpus))
     return [[Hit(int(row), float(line[row])) for row in _best(line, k)] for line in scores]

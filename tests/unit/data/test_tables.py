@@ -1,5 +1,6 @@
 """Tables of labelled texts: their forms, what is found by itself, and what is refused."""
 
+import csv
 import logging
 from collections import Counter
 from pathlib import Path
@@ -12,7 +13,7 @@ from triptych.data.labelled_texts import (
     ordered_labels,
     read_labelled_texts,
 )
-from triptych.data.tables import read_rows
+from triptych.data.tables import Row, read_rows
 from triptych.errors import DataError, UsageError
 
 
@@ -169,3 +170,23 @@ def test_real_values(data_dir: Path) -> None:
     found = read_labelled_texts([path], Columns(), numeric=True)
     assert len(found) == 5749
     assert (min(e.value for e in found), max(e.value for e in found)) == (0, 5)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_a_cell_of_ten_megabytes_is_one_cell(tmp_path: Path, name: str) -> None:
+    before = csv.field_size_limit()
+    long, mark = "word " * 2_000_000, "," if name == "a.csv" else "\t"
+    rows = read_rows(write(tmp_path, name, f'"{long}"{mark}yes\nshort{mark}no\n'))
+    assert [row.cells[0].strip('"') for row in rows] == [long, "short"]
+    assert csv.field_size_limit() == before
+
+
+def test_a_quote_that_is_not_closed_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", 'x,1\n"y,2\n' + "more and more\n" * 5_000_000)
+    with pytest.raises(DataError, match=r"a\.csv:2: .*67,108,864 characters; is a quote unclosed"):
+        read_rows(path)
+
+
+def test_an_empty_line_of_a_csv_is_no_row(tmp_path: Path) -> None:
+    rows = read_rows(write(tmp_path, "a.csv", "x,1\n\ny,2\n\n"))
+    assert rows == [Row(1, ["x", "1"]), Row(3, ["y", "2"])]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from triptych.errors import DataError
+from triptych.errors import DataError, UsageError
 from triptych.recipes.search import nearest
 
 GENERATOR = np.random.default_rng(0)
@@ -32,3 +32,8 @@ def test_edges() -> None:
     assert nearest(corpus[:1], corpus[:0], 2) == [[]]
     with pytest.raises(DataError, match="both must come from one model"):
         nearest(corpus[:, :2], corpus)
+    with pytest.raises(UsageError, match="top_k is -1; ask for at least 1"):
+        nearest(corpus, corpus, -1)
+    corpus[1, 2] = np.nan
+    with pytest.raises(DataError, match=r"the vector of row 1 \(from 0\) has a value"):
+        nearest(corpus[:1], corpus)
