@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +17,11 @@ from finetuning_toy import make_start, run_toy, toy_run, write_texts
 import triptych
 from triptych import checkpoint
 from triptych.cli.main import main
-from triptych.errors import ConfigError, DataError, ModelFileError, UsageError
+from triptych.errors import ConfigError, DataError, DivergedError, ModelFileError, UsageError
 from triptych.files.tensors import load_tensors
+from triptych.models.heads import BertWithHeads
 from triptych.recipes.finetune import finetune
-from triptych.recipes.finetune_run import FinetuneModel
+from triptych.recipes.finetune_run import FinetuneModel, FinetuneRun
 from triptych.recipes.finetune_weights import load_start, make_model
 from triptych.training.run_folder import RunFolder
 
@@ -236,6 +238,29 @@ def test_a_finished_run_is_not_trained_again_and_another_is_refused(folder: Path
     finetune(toy_run("classification", folder, epochs=1, seeds=1), folder / "fresh", fresh=True,
              quiet=True)  # fmt: skip
     assert (folder / "fresh.1" / "summary.json").exists()
+
+
+def test_a_seed_that_diverges_is_left_out(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = [1]
+
+    def broken(run: FinetuneRun, *given: Any) -> BertWithHeads:
+        model = make_model(run, *given)
+        if run.training.seed in bad:
+            torch.nn.init.constant_(model.heads.classifier.linear.weight, float("inf"))
+        return model
+
+    monkeypatch.setattr("triptych.recipes.finetune.make_model", broken)
+    summary = run_toy("classification", folder, tmp_path / "run", seeds=2, epochs=1)
+    assert summary.diverged == (1,)
+    assert [seed.seed for seed in summary.seeds] == [2]
+    assert "seed 1 is left out: " in caplog.text
+    told = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert (told["diverged"], told["n_seeds"], told["best"]["seed"]) == ([1], 2, 2)
+    bad.append(2)
+    with pytest.raises(DivergedError):
+        run_toy("classification", folder, tmp_path / "all", seeds=2, epochs=1)
 
 
 def test_one_seed_is_repeated_by_its_own_run_toml(folder: Path, tmp_path: Path) -> None:

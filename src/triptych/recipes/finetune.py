@@ -17,8 +17,9 @@ from torch import nn
 from triptych import checkpoint
 from triptych.config import to_toml
 from triptych.data.finetuning_batches import FinetuningBatch, FinetuningBatches
-from triptych.errors import UsageError
+from triptych.errors import DivergedError, UsageError
 from triptych.files.atomic import write_file
+from triptych.files.notices import notice
 from triptych.models.heads import BertWithHeads
 from triptych.recipes.collapse import watching
 from triptych.recipes.finetune_answers import answer_task
@@ -110,20 +111,31 @@ class _Seeds:
         self.updates = run.training.epochs * -(-len(task.train) // run.data.batch_size)
 
     def train(self, processes: Processes, quiet: bool) -> FinetuneSummary:
-        """All seeds, until the end or a signal."""
+        """All seeds, until the end or a signal. One that diverges is left out.
+
+        Raises DivergedError if all did.
+        """
         first = self.run.training.seed
         results: list[SeedResult] = []
+        diverged: dict[int, DivergedError] = {}
         stopped_by = "max_updates"
         for seed in range(first, first + self.run.training.seeds):
             folder = self.out / f"seed-{seed}"
-            outcome = self._train_seed(seed, folder, processes, quiet)
+            try:
+                outcome = self._train_seed(seed, folder, processes, quiet)
+            except DivergedError as error:
+                diverged[seed] = error
+                notice(f"seed {seed} is left out: {error}")
+                continue
             if outcome.best is not None:
                 rows = RunFolder(folder).rows()
                 results.append(seed_result(seed, outcome, rows, self.task, self.updates))
             if outcome.stopped_by in STOPPED:
                 stopped_by = outcome.stopped_by
                 break
-        summary = summarize(results, self.task, self.run, stopped_by)
+        if len(diverged) == self.run.training.seeds:
+            raise diverged[first]
+        summary = summarize(results, self.task, self.run, stopped_by, tuple(diverged))
         if processes.is_first and results:
             _link(self.out / "best", f"seed-{summary.best.seed}/best")
             write_file(self.out / "summary.json", json.dumps(summary.to_json(), indent=1) + "\n")

@@ -73,6 +73,8 @@ class FinetuneSummary:
     n_seeds: int
     """Those asked for."""
     stopped_by: str
+    diverged: tuple[int, ...] = ()
+    """Seeds whose loss became no finite number; they are not among `seeds`."""
 
     @property
     def best(self) -> SeedResult:
@@ -96,6 +98,7 @@ class FinetuneSummary:
             "n_valid": self.n_valid,
             "guess_loss": self.guess_loss,
             "n_seeds": self.n_seeds,
+            "diverged": list(self.diverged),
             "stopped_by": self.stopped_by,
             "best": {"seed": self.best.seed, "model": "best"} if self.seeds else None,
             "metrics": {name: spread.to_json() for name, spread in self.spreads.items()},
@@ -104,7 +107,11 @@ class FinetuneSummary:
 
 
 def summarize(
-    results: Sequence[SeedResult], task: FinetuneTask, run: FinetuneRun, stopped_by: str
+    results: Sequence[SeedResult],
+    task: FinetuneTask,
+    run: FinetuneRun,
+    stopped_by: str,
+    diverged: tuple[int, ...] = (),
 ) -> FinetuneSummary:
     """All seeds that have a validation, together."""
     return FinetuneSummary(
@@ -117,6 +124,7 @@ def summarize(
         seeds=tuple(results),
         n_seeds=run.training.seeds,
         stopped_by=stopped_by,
+        diverged=diverged,
     )
 
 
@@ -167,6 +175,7 @@ def summary_text(summary: FinetuneSummary, out: Path) -> str:
         for row in rows
     ]
     lines.insert(0, f"{summary.n_train:,} inputs to learn from, {summary.n_valid:,} to validate")
+    lines += [f"seed {seed} diverged and is left out" for seed in summary.diverged]
     best = shlex.quote(str(out / "best"))
     lines.append(f"best model: {best} (seed {summary.best.seed}, by {summary.select})")
     if summary.stopped_by in STOPPED:
