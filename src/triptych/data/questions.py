@@ -52,6 +52,7 @@ def read_questions(paths: Sequence[str]) -> list[Question]:
 
 def _read(path: str, paragraph: int) -> Iterator[Question]:
     text, content = _load(path)
+    places = _Places(path, text)
     for i, article in enumerate(_list(content, "data", path)):
         paragraphs = _list(article, "paragraphs", f"{path}: data[{i}]")
         for j, each in enumerate(paragraphs):
@@ -59,7 +60,7 @@ def _read(path: str, paragraph: int) -> Iterator[Question]:
             context = _text(each, "context", place)
             for k, item in enumerate(_list(each, "qas", place)):
                 name = f"{place}.qas[{k}]"
-                yield _question(item, context, name, _place(path, text, item, name), paragraph)
+                yield _question(item, context, name, places.of(item, name), paragraph)
             paragraph += 1
 
 
@@ -89,13 +90,23 @@ def _elsewhere(text: str, context: str) -> str:
     return f"; {found}; correct the offset (in characters) or the text"
 
 
-def _place(path: str, text: str, item: Any, name: str) -> str:
-    """The line on which the id of a question stands, and the id."""
-    given = item.get("id") if isinstance(item, dict) else None
-    at = text.find(json.dumps(given)) if isinstance(given, str) else -1
-    if at < 0:
-        return name
-    return f"{path}:{text.count(chr(10), 0, at) + 1}: question {given}"
+class _Places:
+    """The line on which the id of each question stands, asked in the order of the file: so the
+    text is gone through once, and not once a question."""
+
+    def __init__(self, path: str, text: str) -> None:
+        self.path, self.text = path, text
+        self.at, self.line = 0, 1
+
+    def of(self, item: Any, name: str) -> str:
+        """The line and the id; `name`, where the text does not show the id as it is."""
+        given = item.get("id") if isinstance(item, dict) else None
+        at = self.text.find(json.dumps(given), self.at) if isinstance(given, str) else -1
+        if at < 0:
+            return name
+        self.line += self.text.count("\n", self.at, at)
+        self.at = at
+        return f"{self.path}:{self.line}: question {given}"
 
 
 def _load(path: str) -> tuple[str, Any]:

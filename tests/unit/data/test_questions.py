@@ -33,8 +33,9 @@ def test_questions_and_their_places(tmp_path: Path) -> None:
     first, second = read_questions([path])
     assert first.answers == (Answer("May", 18),)
     assert (second.answers, second.context) == ((), CONTEXT)
-    line = next(i for i, x in enumerate(Path(path).read_text().splitlines(), 1) if "q7" in x)
-    assert first.place == f"{path}:{line}: question q7"
+    for asked, name in ((first, "q7"), (second, "q8")):
+        line = next(i for i, x in enumerate(Path(path).read_text().splitlines(), 1) if name in x)
+        assert asked.place == f"{path}:{line}: question {name}"
 
 
 def test_paragraphs_are_numbered_over_files(tmp_path: Path) -> None:
