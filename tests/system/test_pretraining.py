@@ -192,6 +192,22 @@ def test_a_vocabulary_that_is_not_the_model_s(learned: Path, folder: Path, tmp_p
         train_bert(run, tmp_path / "refused", quiet=True)
 
 
+def test_a_tokenizer_that_was_half_written_is_written_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(tokenizer: WordPiece, place: Path) -> None:
+        (place / "vocab.txt").write_text("[PAD]")
+        raise KeyboardInterrupt
+
+    corpus = BertCorpus(run_of(folder, 10).data, tmp_path / "run")
+    with monkeypatch.context() as patched:
+        patched.setattr(WordPiece, "save", broken)
+        with pytest.raises(KeyboardInterrupt):
+            corpus.prepare(None)
+    corpus.prepare(None)
+    assert "[CLS]" in corpus.tokenizer().tokens(range(10))
+
+
 def test_patience_ends_the_second_phase_and_not_the_first(folder: Path, tmp_path: Path) -> None:
     """With a rate of next to nothing no validation is better than the first of its phase."""
     run = run_of(folder, 12, validate_every=2, patience=1)

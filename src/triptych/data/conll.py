@@ -2,9 +2,11 @@
 
 The word is the first column and the tag the last one, unless told otherwise (CoNLL-U: 2 and 4).
 Columns are separated by tabs where a line has one, else by white space. `-DOCSTART-` lines, and in
-files with tabs comments (`# ` and no tab), belong to no sentence.
+files with tabs comments (`# ` and no tab), belong to no sentence; nor do CoNLL-U's lines of words
+written as one (`1-2`) and of words that are not written (`3.1`).
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +14,9 @@ from triptych.data.text import read_lines
 from triptych.errors import DataError
 
 DOCUMENT_START = "-DOCSTART-"
+CONLL_U_COLUMNS = 10
+NO_WORD = re.compile(r"\d+[-.]\d+")
+"""In CoNLL-U's first column, of a line that is no word of its sentence."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ def _sentences(path: str, word_column: int, tag_column: int | None) -> Iterator[
             sentence = TaggedSentence([], [], path, [])
             continue
         cells = line.split("\t") if "\t" in line else line.split()
+        if len(cells) == CONLL_U_COLUMNS and NO_WORD.fullmatch(cells[0]):
+            continue
         first = first or (len(cells), number)
         _check_columns(f"{path}:{number}", cells, first, max(word_column, tag_column or 2))
         sentence.words.append(cells[word_column - 1].strip())

@@ -16,6 +16,7 @@ from triptych.data.pretraining_batches import FixedRows, PretrainingBatch, Pretr
 from triptych.data.shards import corpus_fingerprint
 from triptych.data.text import read_lines
 from triptych.errors import UsageError
+from triptych.files.atomic import write_folder
 from triptych.files.notices import notice
 from triptych.recipes.bert_run import BertData, BertRun
 from triptych.recipes.run_start import build_texts, check_same_vocabulary, entries
@@ -133,7 +134,7 @@ class BertCorpus:
             lines = _Lines(self.data.text)
             lowercase = not self.data.keep_case
             tokenizer = WordPiece.train(lines, self.data.vocab_size, lowercase=lowercase)
-        tokenizer.save(folder)
+        write_folder(folder, tokenizer.save)  # whole or not there: a stop may come at any time
         return tokenizer
 
 

@@ -10,6 +10,7 @@ from triptych.data.shards import corpus_fingerprint
 from triptych.data.text_stream import list_files, read_texts
 from triptych.data.token_shards import TokenShards
 from triptych.errors import UsageError
+from triptych.files.atomic import write_folder
 from triptych.files.notices import notice
 from triptych.models.gpt import GptConfig
 from triptych.recipes.gpt_run import GptData, GptRun
@@ -111,7 +112,7 @@ class GptCorpus:
                 tokenizer = ByteBpe.train(texts, self.data.vocab_size)
             else:
                 tokenizer = Characters.train(texts, self.data.vocab_size)
-        tokenizer.save(folder)
+        write_folder(folder, tokenizer.save)  # whole or not there: a stop may come at any time
         return tokenizer
 
 

@@ -12,7 +12,7 @@ from triptych.data.resampling import ResampledPairs
 from triptych.data.shards import PairShards, corpus_fingerprint
 from triptych.data.text import is_read_once
 from triptych.errors import DataError, UsageError
-from triptych.files.atomic import write_file
+from triptych.files.atomic import write_file, write_folder
 from triptych.files.notices import notice
 from triptych.recipes.run_start import check_same_vocabulary
 from triptych.recipes.translation_run import TranslationData
@@ -144,7 +144,7 @@ class TranslationCorpus:
             tokenizer = load_translation_tokenizer(given)
         else:
             tokenizer = JointBpe.train(_CleanLines(self), self.data.vocab_size)
-        tokenizer.save(folder)
+        write_folder(folder, tokenizer.save)  # whole or not there: a stop may come at any time
         return tokenizer
 
 

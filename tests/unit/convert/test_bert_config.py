@@ -55,6 +55,7 @@ def test_weights_come_back_bit_for_bit(name: str) -> None:
         ("layer_norm_eps", 0, r"layer_norm_eps is 0, not a number in \(0, 1\)"),
         ("hidden_dropout_prob", 1.5, r"hidden_dropout_prob is 1.5, not a number in \[0, 1\)"),
         ("architectures", ["BertForMultipleChoice"], "architectures is 'BertForMultipleChoice'"),
+        ("problem_type", "multi_label_classification", "problem_type is .*, not supported"),
         ("id2label", {"0": "a", "2": "b"}, "id2label is .* must number labels from 0"),
     ],
 )

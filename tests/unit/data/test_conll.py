@@ -55,3 +55,11 @@ def test_real_sentences(data_dir: Path) -> None:
     found = read_tagged([str(data_dir / "wnut17" / "wnut17train.conll")])
     assert len(found) == 3394
     assert sum(len(sentence.words) for sentence in found) == 62730
+
+
+def test_lines_of_conll_u_that_are_no_words(tmp_path: Path) -> None:
+    begun = ["1-2 don't _ _", "1 do do AUX", "2 n't not PART", "2.1 go go VERB", "3 10-12 _ NUM"]
+    lines = ["\t".join([*line.split(), *"______"]) + "\n" for line in begun]
+    (sentence,) = read_tagged([write(tmp_path, "".join(lines))], 2, 4)
+    assert (sentence.words, sentence.tags) == (["do", "n't", "10-12"], ["AUX", "PART", "NUM"])
+    assert sentence.lines == [2, 3, 5]
