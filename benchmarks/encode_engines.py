@@ -75,9 +75,10 @@ def openvino_(folder: Path, precision: str, threads: int) -> Embed:
 
 
 def engines(precision: str) -> dict[str, Callable[..., Embed]]:
-    """Who computes in this precision and is installed; ours first."""
-    found: dict[str, Callable[..., Embed]] = {"triptych": triptych_}
+    """Who computes in this precision and is installed; ours, where it does, first."""
+    found: dict[str, Callable[..., Embed]] = {}
     if precision != "int8":
+        found["triptych"] = triptych_
         found["sentence-transformers"] = sentence_transformers_
     if precision != "bf16" and has("onnxruntime"):
         found["ONNX Runtime"] = onnxruntime_
