@@ -50,6 +50,12 @@ class PostNormStack:
         return x
 
 
+def has_amx() -> bool:
+    """Whether the processor multiplies tiles of bf16, which the fused kernel then does: it takes
+    half to two thirds of the plain products' time there."""
+    return bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
+
+
 def takes_padding_out(device: torch.device) -> bool:
     """Whether attention runs over texts of one length at a time."""
     return device.type == "cpu"
@@ -88,9 +94,11 @@ def _attend_within(qkv: Tensor, n_heads: int, runs: list[tuple[int, int]]) -> Te
 
 def _attend(parts: list[Tensor], mask: Tensor | None = None) -> Tensor:
     """q, k, v, each [B, H, T, D] -> [B, T, E]. The fused kernel, but where it is slow
-    (`benchmarks/`): in bf16 on a CPU two plain products and a softmax in float32 are faster."""
+    (`benchmarks/`): in bf16 on a CPU without AMX two plain products and a softmax in float32 are
+    faster."""
     q, k, v = parts
-    if q.device.type != "cpu" or q.dtype != torch.bfloat16 or mask is not None:
+    is_slow = q.device.type == "cpu" and q.dtype == torch.bfloat16 and not has_amx()
+    if not is_slow or mask is not None:
         return merge(F.scaled_dot_product_attention(q, k, v, attn_mask=mask))
     rows, keys = q.flatten(0, 1), k.flatten(0, 1)  # [B, H, T, D] -> [B · H, T, D]
     scale = 1 / math.sqrt(q.size(-1))

@@ -60,12 +60,13 @@ def test_a_hole_in_a_text_is_passed_over() -> None:
 
 
 @pytest.mark.parametrize("lengths", RAGGED)
-@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize(("packed", "amx"), [(True, True), (True, False), (False, False)])
 def test_in_bf16_it_stays_near(
-    lengths: list[int], packed: bool, monkeypatch: pytest.MonkeyPatch
+    lengths: list[int], packed: bool, amx: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stated bound: 3 % of the norm of the float32 result, as the plain module in bf16."""
     monkeypatch.setattr(post_norm, "takes_padding_out", lambda device: packed)
+    monkeypatch.setattr(post_norm, "has_amx", lambda: amx)
     bert, given = made(), inputs(lengths)
     with torch.no_grad():
         expected = bert(*given)[given[1]]
