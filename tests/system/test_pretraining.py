@@ -256,3 +256,5 @@ def test_word_vectors_of_another_width_or_language(
         begin(["cat"], 100)
     with pytest.raises(ConfigError, match="no token has a word vector"):
         begin(["Katze"], 128)
+    with pytest.raises(ConfigError, match="of all 1 tokens are alike"):
+        begin(["dog"], 128)

@@ -19,7 +19,7 @@ def begin_from_vectors(
     The vectors are moved and scaled as a whole to mean zero and deviation `std`, the law of all
     other first weights. Pieces that go on with a word, and words without a vector, keep theirs.
 
-    Raises ConfigError for vectors of another width, or of none of the tokens.
+    Raises ConfigError for vectors of another width, of none of the tokens, or all alike.
     """
     if vectors.d_model != embedding.embedding_dim:
         raise ConfigError(
@@ -34,7 +34,10 @@ def begin_from_vectors(
     token_ids, rows = (list(column) for column in zip(*found, strict=True))
     chosen = vectors.vectors[rows].astype(np.float64)
     chosen -= chosen.mean(axis=0)
-    chosen *= std / chosen.std()
+    spread = float(chosen.std())
+    if not spread > 0:
+        raise ConfigError(f"the word vectors of all {len(found):,} tokens are alike; train others")
+    chosen *= std / spread
     embedding.weight[token_ids] = torch.from_numpy(chosen).to(embedding.weight)
     notice(f"{len(found):,} of {tokenizer.vocab_size:,} tokens begin from word vectors")
     return len(found)
