@@ -7,6 +7,7 @@ export OMP_NUM_THREADS ?= 1
 
 USE := $(VENV)/.ready-to-use
 DEVELOP := $(VENV)/.ready-to-develop
+BENCH := $(VENV)/.ready-to-bench
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 .PHONY: help demo test check bench
@@ -30,7 +31,7 @@ check: $(DEVELOP) ## style and types
 
 BENCHMARKS := train_translation pretrain_bert encode generate translate train_gpt
 
-bench: $(DEVELOP) ## measure speed against the peers, in turn: some minutes on an idle machine
+bench: $(BENCH) ## measure speed against the peers, in turn: some minutes on an idle machine
 	@mkdir -p build/bench
 	@for name in $(BENCHMARKS); do echo "$$name"; env -u OMP_NUM_THREADS $(BIN)/python \
 		benchmarks/$$name.py --json build/bench/$$name.json $(ARGS) || exit 1; done
@@ -51,4 +52,9 @@ $(USE): pyproject.toml constraints.txt | $(BIN)/python
 $(DEVELOP): pyproject.toml constraints.txt | $(USE)
 	@echo "Installing the tools and peers that tests and benchmarks use."
 	@$(INSTALL) -e '.[dev]'
+	@touch $@
+
+$(BENCH): pyproject.toml constraints.txt | $(DEVELOP)
+	@echo "Installing the engines that benchmarks compare with."
+	@$(INSTALL) -e '.[bench]'
 	@touch $@
