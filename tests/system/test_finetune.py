@@ -119,6 +119,9 @@ def test_classify(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("accuracy", "f1", "macro_f1", "matthews"):
         assert found[name] == pytest.approx(expected[name])
     assert (found["n"], found["positive"]) == (60, "yes")
+    (folder / "empty.tsv").write_text("it was dull\tno\n\tyes\n")
+    assert main([*words.split(), str(folder / "empty.tsv")]) == 3
+    assert "empty.tsv:2: the text has no tokens" in capsys.readouterr().err
 
 
 def test_values_of_pairs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,9 +71,17 @@ def read_labelled_texts(
     """The examples of one or more tables; `numeric`: labels are numbers (regression).
 
     Raises DataError with file and line for a table that cannot be used: columns that are not
-    there or cannot be told apart, a label that is empty or no number.
+    there or cannot be told apart, a label that is empty or no number, pairs beside single texts.
     """
-    return [example for path in paths for example in _read(path, columns, numeric)]
+    tables = [_read(path, columns, numeric) for path in paths]
+    for first, *_ in tables:
+        if (first.pair is None) != (tables[0][0].pair is None):
+            one, other = ("single texts", "pairs") if first.pair is None else ("pairs", "not")
+            raise DataError(
+                f"{first.place}: this table has {one} and {paths[0]} {other}; name the columns "
+                "with --text-column and --pair-column, or leave one of the files out"
+            )
+    return [example for table in tables for example in table]
 
 
 def known_label(label: str, known: Sequence[str], place: str) -> int:

@@ -4,14 +4,14 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from triptych.data.labelled_texts import LabelledText, known_label, read_labelled_texts
+from triptych.data.labelled_texts import known_label, read_labelled_texts
 from triptych.errors import DataError, ModelFileError
 from triptych.evaluation.classification import ClassificationScores, score_classes
 from triptych.evaluation.correlation import CorrelationScores, score_values
-from triptych.recipes.classify import gives_values
+from triptych.recipes.classify import classify_inputs, gives_values, value_inputs
 from triptych.recipes.encoder import Encoder
 from triptych.recipes.finetune_run import TextColumns
-from triptych.recipes.finetune_texts import columns_of
+from triptych.recipes.finetune_texts import columns_of, text_inputs
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,16 @@ def evaluate_classification(
 ) -> ClassificationReport:
     """Label the texts or pairs of some tables and score the labels.
 
-    Raises DataError for tables that cannot be used or with a label that the model does not have,
-    ModelFileError for a model that is no classifier.
+    Raises DataError for tables that cannot be used, with a text without tokens or with a label that
+    the model does not have, ModelFileError for a model that is no classifier.
     """
     if gives_values(encoder.model):
         raise ModelFileError("this model gives values, not labels; use triptych evaluate sts")
     examples = read_labelled_texts(files, columns_of(columns))
     labels = encoder.model.config.labels
     began = time.monotonic()
-    found = encoder.classify(*_texts(examples))
+    inputs = text_inputs(examples, encoder.tokenizer, encoder.max_seq_len)
+    found = classify_inputs(encoder.model, inputs, encoder.batch_tokens)
     seconds = time.monotonic() - began
     gold = [known_label(example.label, labels, example.place) for example in examples]
     predicted = [labels.index(each.label) for each in found]
@@ -86,25 +87,22 @@ def evaluate_sts(
 ) -> SimilarityReport:
     """Correlate a regression's values, or the cosines of any encoder's vectors, with the labels.
 
-    Raises DataError for tables that cannot be used or, for cosines, have no pairs.
+    Raises DataError for tables that cannot be used, with a text without tokens (of a regression)
+    or, for cosines, without pairs.
     """
     examples = read_labelled_texts(files, columns_of(columns), numeric=True)
-    texts, pairs = _texts(examples)
+    pairs = [example.pair for example in examples if example.pair is not None]
     began = time.monotonic()
     if gives_values(encoder.model):
-        by, values = "value", encoder.values(texts, pairs)
-    elif pairs is None:
+        inputs = text_inputs(examples, encoder.tokenizer, encoder.max_seq_len)
+        by, values = "value", value_inputs(encoder.model, inputs, encoder.batch_tokens)
+    elif not pairs:
         raise DataError(
             f"{examples[0].place}: there is one text and no pair, so no cosine; name the second "
             "column with --pair-column"
         )
     else:
-        by, values = "cosine", encoder.similarity(texts, pairs)
+        by, values = "cosine", encoder.similarity([example.text for example in examples], pairs)
     seconds = time.monotonic() - began
     gold = [example.value for example in examples]
     return SimilarityReport(score_values(values, gold), by, seconds)
-
-
-def _texts(examples: list[LabelledText]) -> tuple[list[str], list[str] | None]:
-    texts = [example.text for example in examples]
-    return texts, [e.pair for e in examples if e.pair is not None] or None

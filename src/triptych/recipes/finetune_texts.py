@@ -17,7 +17,7 @@ from triptych.data.labelled_texts import (
 from triptych.errors import ConfigError, DataError
 from triptych.evaluation.classification import score_classes
 from triptych.evaluation.correlation import score_values
-from triptych.recipes.encoding import pair_inputs
+from triptych.recipes.encoding import EncoderInput, pair_inputs
 from triptych.recipes.finetune_run import ClassificationRun, RegressionRun, TextColumns
 from triptych.recipes.finetune_task import (
     DISTINCT,
@@ -103,6 +103,29 @@ def columns_of(given: TextColumns) -> Columns:
     )
 
 
+def text_inputs(
+    examples: Sequence[LabelledText], tokenizer: WordPiece, max_seq_len: int
+) -> list[EncoderInput]:
+    """The input of each text or pair. Raises DataError, with the place, for one without tokens."""
+    first = [example.text for example in examples]
+    second = [e.pair for e in examples if e.pair is not None] or None
+    inputs = pair_inputs(first, second, tokenizer, max_seq_len, place=lambda i: examples[i].place)
+    for example, given in zip(examples, inputs, strict=True):
+        n_second = sum(given.segment_ids)  # with the [SEP] after it
+        if len(given.token_ids) == n_second + 2:
+            raise _no_tokens(example.place, "text", example.text, "--text-column")
+        if example.pair is not None and n_second == 1:
+            raise _no_tokens(example.place, "second text", example.pair, "--pair-column")
+    return inputs
+
+
+def _no_tokens(place: str, name: str, text: str, option: str) -> DataError:
+    return DataError(
+        f"{place}: the {name} has no tokens ({text[:40]!r}); remove the row, or name another "
+        f"column with {option}"
+    )
+
+
 def _examples(
     run: ClassificationRun | RegressionRun, numeric: bool
 ) -> tuple[list[LabelledText], list[LabelledText]]:
@@ -126,16 +149,7 @@ def _inputs(
     tokenizer: WordPiece,
     max_seq_len: int,
 ) -> list[LabelledInput]:
-    first = [example.text for example in examples]
-    second = [e.pair for e in examples if e.pair is not None] or None
-    inputs = pair_inputs(first, second, tokenizer, max_seq_len, place=lambda i: examples[i].place)
-    for example, given in zip(examples, inputs, strict=True):
-        n_needed = 2 if example.pair is None else 3
-        if len(given.token_ids) == n_needed:
-            raise DataError(
-                f"{example.place}: the text has no tokens ({example.text[:40]!r}); remove the row, "
-                "or name another column with --text-column"
-            )
+    inputs = text_inputs(examples, tokenizer, max_seq_len)
     return [
         LabelledInput(given.token_ids, given.segment_ids, label)
         for given, label in zip(inputs, labels, strict=True)

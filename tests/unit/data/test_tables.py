@@ -114,6 +114,15 @@ def test_what_cannot_be_used_is_refused(
         read(tmp_path, name, content, **columns)
 
 
+def test_pairs_beside_single_texts_are_refused(tmp_path: Path) -> None:
+    single = write(tmp_path, "single.tsv", "x\t1\ny\t0\n")
+    pairs = write(tmp_path, "pairs.csv", "x,y,1\n")
+    with pytest.raises(DataError, match=r"pairs.csv:1: this table has pairs and .*single.tsv not;"):
+        read_labelled_texts([single, single, pairs], Columns())
+    with pytest.raises(DataError, match=r"single.tsv:1: .* single texts and .*pairs.csv pairs;"):
+        read_labelled_texts([pairs, single], Columns())
+
+
 def test_no_numbers_for_a_regression(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a.tsv:2: the label 'good' is not a number"):
         read(tmp_path, "a.tsv", "x\t1\ny\tgood\n", numeric=True)

@@ -125,6 +125,25 @@ def test_labels_of_training_alone_count(tokenizer: WordPiece, tmp_path: Path) ->
         classification_task(ClassificationRun(model="m", data=pairs), tokenizer)
 
 
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("\tbank\tb\n", r"a.tsv:25: the text has no tokens \(''\); .* with --text-column"),
+        ("old\t \tb\n", r"a.tsv:25: the second text has no tokens \(' '\); .* with --pair-column"),
+        ("\t\tb\n", "a.tsv:25: the text has no tokens"),
+    ],
+)
+def test_a_pair_needs_both_of_its_texts(
+    tokenizer: WordPiece, tmp_path: Path, row: str, words: str
+) -> None:
+    rows = "old\tbank\ta\nriver\tsteep\tb\n" * 12
+    (tmp_path / "v.tsv").write_text("old\tbank\ta\n")
+    valid = (str(tmp_path / "v.tsv"),)
+    data = Examples(train=written(tmp_path / "a.tsv", rows + row), valid=valid, max_seq_len=8)
+    with pytest.raises(DataError, match=words):
+        classification_task(ClassificationRun(model="m", data=data), tokenizer)
+
+
 def test_tags_that_are_no_entities(tokenizer: WordPiece, tmp_path: Path) -> None:
     rows = "the\tDET\nriver\tNOUN\n\nold\tADJ\nbank\tNOUN\n\n" * 10
     data = Examples(train=written(tmp_path / "a.conll", rows))
