@@ -1,6 +1,7 @@
 """A small encoder is pretrained: it learns, it goes on bit for bit, and split work is the same."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from interruptions import assert_same, interrupt_at
 
 from triptych.checkpoint import load_folder
+from triptych.cli.main import main
 from triptych.data.pretraining_batches import PretrainingBatches
 from triptych.errors import ConfigError, UsageError
 from triptych.predecessors.vectors import WordVectors
@@ -95,6 +97,29 @@ def test_both_tasks_are_learned_and_reported_apart(learned: Path) -> None:
     assert all(r["loss"] == pytest.approx(r["masked_nll"] + r["next_nll"]) for r in training)
     assert "masked:" in (learned / "samples.md").read_text()
     assert (learned / "curves.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--max-seq-len 4", "--max-seq-len: max_seq_len is 4, .* it must be at least 5"),
+        ("--max-seq-len 600", "inputs of 600 tokens are longer than the model's limit of 512"),
+        ("--long-updates 1 --long-seq-len 513", "inputs of 513 tokens are longer"),
+        ("--long-seq-len 3", "--long-seq-len: long_seq_len is 3, .* it must be at least 5"),
+        ("--long-batch-size 0", "--long-batch-size: long_batch_size is 0; it must be at least 1"),
+        ("--batch-size 0", "--batch-size: batch_size is 0; it must be at least 1"),
+        ("--mask-prob 0", r"--mask-prob: mask_prob is 0.0; choose it in \(0, 1\]"),
+        ("--short-seq-prob 2", r"--short-seq-prob: short_seq_prob is 2.0; choose it in \[0, 1\]"),
+    ],
+)
+def test_a_wrong_setting_is_told_before_any_text_is_read(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], options: str, words: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(BertCorpus, "prepare", lambda *_: pytest.fail("the text was read"))
+    line = f"train bert --text {folder}/train.txt --valid-text {folder}/valid.txt --preset tiny"
+    assert main([*line.split(), "--out", str(tmp_path / "run"), *options.split()]) == 2
+    assert re.search(f"^error: {words}", capsys.readouterr().err, re.MULTILINE)
 
 
 def test_both_lengths_are_measured_and_the_one_in_training_chooses(

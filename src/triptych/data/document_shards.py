@@ -184,9 +184,10 @@ class _Writer:
             self.report.left_out.add(EMPTY, f"document {number + 1}")
         kept = kept[kept > 0]
         if len(kept) < 2:
+            place = f"{', '.join(self.report.files)}: " if self.report.files else ""
             raise DataError(
-                f"{len(kept)} of the {len(self.n_sentences)} documents have text, but a random "
-                f"next sentence is drawn from another document; give at least two"
+                f"{place}{len(kept)} of the {len(self.n_sentences)} documents have text, but a "
+                f"random next sentence is drawn from another document; give at least two"
             )
         self.files["sentences.bin"].write(np.array([self.n_tokens], dtype="<i8"))
         self.files["documents.bin"].write(np.concatenate([[0], kept.cumsum()]).astype("<i8"))

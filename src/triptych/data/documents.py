@@ -50,6 +50,8 @@ class DocumentReport:
     left_out: Tally = field(default_factory=lambda: Tally(REASONS))
     n_documents_of: list[int] = field(default_factory=list)
     """The documents of each file, in the order of the files."""
+    files: list[str] = field(default_factory=list)
+    """Their names, for messages."""
 
     def to_dict(self) -> dict[str, object]:
         """The report for JSON."""
@@ -96,7 +98,7 @@ def read_documents(
         if name != STDIN:
             with open_bytes(name):  # a missing file should not be noticed an hour later
                 pass
-    report = DocumentReport()
+    report = DocumentReport(files=names)
     return _read(names, language, report), report
 
 

@@ -9,6 +9,8 @@ from triptych.training.settings import MuonSettings, ScheduleName, TrainingSetti
 PRESETS = ("nano", "tiny", "mini", "small", "medium", "base", "large")
 METRICS = ("loss", "masked_nll", "next_nll", "masked_accuracy", "next_accuracy")
 """What each validation measures (`bert_validation.py`)."""
+SHORTEST = 5
+"""Tokens of the shortest input: two parts of one token, [CLS], and [SEP] after each part."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,13 @@ class BertData:
     whole_words: bool = False
     """Mask all pieces of a word together."""
 
+    def __post_init__(self) -> None:
+        _check_batch("max_seq_len", self.max_seq_len, "batch_size", self.batch_size)
+        if not 0 <= self.short_seq_prob <= 1:
+            raise ConfigError(f"short_seq_prob is {self.short_seq_prob}; choose it in [0, 1]")
+        if not 0 < self.mask_prob <= 1:
+            raise ConfigError(f"mask_prob is {self.mask_prob}; choose it in (0, 1]")
+
 
 @dataclass(frozen=True, kw_only=True)
 class LongInputs:
@@ -49,6 +58,9 @@ class LongInputs:
     """Longest input of that phase in tokens."""
     long_batch_size: int = 256
     """Inputs of a batch in that phase."""
+
+    def __post_init__(self) -> None:
+        _check_batch("long_seq_len", self.long_seq_len, "long_batch_size", self.long_batch_size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,3 +148,18 @@ class BertRun:
             )
         if self.optimizer.learning_rate is None:
             raise ConfigError("learning_rate is none; an encoder's run needs a number")
+
+    @property
+    def longest(self) -> int:
+        """Most tokens of an input, in either phase."""
+        return max(self.data.max_seq_len, self.long.long_seq_len if self.long.long_updates else 0)
+
+
+def _check_batch(length_name: str, length: int, rows_name: str, rows: int) -> None:
+    if length < SHORTEST:
+        raise ConfigError(
+            f"{length_name} is {length}, with no room for two parts beside [CLS] and two [SEP]; "
+            f"it must be at least {SHORTEST}"
+        )
+    if rows < 1:
+        raise ConfigError(f"{rows_name} is {rows}; it must be at least 1")

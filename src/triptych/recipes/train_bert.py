@@ -50,6 +50,9 @@ def train_bert(
     corpus = BertCorpus(run.data, out)
 
     def prepare() -> None:
+        if run.model.start_from is None:
+            # before hours of reading; of a given model, `make_model` says it
+            _check_longest(run, bert_preset(run.model.preset, vocab_size=1, pad_id=0))
         corpus.check(_start_folder(run))
         check_same_run(run, out)
         corpus.prepare(_start_folder(run))
@@ -123,13 +126,16 @@ def make_model(run: BertRun, tokenizer: WordPiece) -> BertWithHeads:
             )
     else:
         model = _new_model(run, tokenizer)
-    longest = max(run.data.max_seq_len, run.long.long_seq_len if run.long.long_updates else 0)
-    if longest > model.config.trunk.max_seq_len:
-        raise ConfigError(
-            f"inputs of {longest} tokens are longer than the model's limit of "
-            f"{model.config.trunk.max_seq_len}; lower max_seq_len or long_seq_len"
-        )
+    _check_longest(run, model.config.trunk)
     return model
+
+
+def _check_longest(run: BertRun, trunk: BertConfig) -> None:
+    if run.longest > trunk.max_seq_len:
+        raise ConfigError(
+            f"inputs of {run.longest} tokens are longer than the model's limit of "
+            f"{trunk.max_seq_len}; lower max_seq_len or long_seq_len"
+        )
 
 
 def _new_model(run: BertRun, tokenizer: WordPiece) -> BertWithHeads:

@@ -95,6 +95,14 @@ def test_fewer_than_two_documents_are_refused_and_leave_nothing(tmp_path, tokeni
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_files_without_two_documents_are_named(tmp_path, tokenizer):
+    report = DocumentReport(files=["a.txt", "b.txt"])
+    with pytest.raises(DataError, match=r"^a.txt, b.txt: 1 of the 2 documents have text"):
+        DocumentShards.build([["5"], [" "]], tokenizer, tmp_path / "c", report=report)
+    (tmp_path / "d.txt").write_text("x\n\ny\n")
+    assert read_documents(str(tmp_path / "d.txt"))[1].files == [str(tmp_path / "d.txt")]
+
+
 def test_a_text_is_no_document(tmp_path, tokenizer):
     with pytest.raises(UsageError, match=r"not one text \('5 6'\): use \[text\]"):
         DocumentShards.build(["5 6", "7"], tokenizer, tmp_path / "c")
