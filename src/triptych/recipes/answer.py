@@ -14,7 +14,8 @@ import torch
 from triptych.data.answer_windows import AnswerWindow, answer_windows
 from triptych.errors import DataError, ModelFileError
 from triptych.models.heads import BertWithHeads
-from triptych.recipes.encoding import EncoderInput, head_outputs
+from triptych.recipes.encoding import EncoderInput, Trunk, head_outputs
+from triptych.recipes.fast_twin import FastTwin
 from triptych.recipes.finetune_task import Output
 from triptych.tokenizers.wordpiece import WordPiece
 
@@ -62,7 +63,7 @@ class AnswerRules:
 
 
 def find_answers(
-    model: BertWithHeads,
+    twin: FastTwin[Trunk],
     tokenizer: WordPiece,
     questions: Sequence[tuple[str, str]],
     max_seq_len: int,
@@ -73,6 +74,7 @@ def find_answers(
 
     Raises ModelFileError for a model without the head, DataError for a context without tokens.
     """
+    model: BertWithHeads = twin.module
     if "spans" not in model.heads:
         raise ModelFileError(
             "this model has no head for answers; fine-tune one with triptych finetune qa"
@@ -87,7 +89,7 @@ def find_answers(
     inputs = [EncoderInput(window.token_ids, window.segment_ids) for window in windows]
 
     outputs = head_outputs(
-        model, inputs, batch_tokens, lambda hidden, batch: model.spans(hidden, batch.valid)
+        twin, inputs, batch_tokens, lambda hidden, batch: model.spans(hidden, batch.valid)
     )
     return best_answers(outputs, windows, [context for _, context in questions], rules)
 

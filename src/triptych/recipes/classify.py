@@ -9,7 +9,8 @@ import numpy.typing as npt
 from triptych.data.word_inputs import word_inputs
 from triptych.errors import ModelFileError, UsageError
 from triptych.models.heads import BertWithHeads
-from triptych.recipes.encoding import EncoderInput, head_outputs
+from triptych.recipes.encoding import EncoderInput, Trunk, head_outputs
+from triptych.recipes.fast_twin import FastTwin
 from triptych.tokenizers.wordpiece import WordPiece
 
 Values = npt.NDArray[np.float32]
@@ -26,9 +27,10 @@ class Classification:
 
 
 def classify_inputs(
-    model: BertWithHeads, inputs: Sequence[EncoderInput], batch_tokens: int
+    twin: FastTwin[Trunk], inputs: Sequence[EncoderInput], batch_tokens: int
 ) -> list[Classification]:
     """One for each input. Raises ModelFileError for a model without labels for texts."""
+    model: BertWithHeads = twin.module
     labels = model.config.labels
     if not _reads_texts(model) or len(labels) < 2:
         instead = (
@@ -39,7 +41,7 @@ def classify_inputs(
 
     found = []
     for row in head_outputs(
-        model,
+        twin,
         inputs,
         batch_tokens,
         lambda hidden, _: model.classify(hidden).float().softmax(dim=-1),
@@ -50,24 +52,28 @@ def classify_inputs(
     return found
 
 
-def value_inputs(model: BertWithHeads, inputs: Sequence[EncoderInput], batch_tokens: int) -> Values:
+def value_inputs(
+    twin: FastTwin[Trunk], inputs: Sequence[EncoderInput], batch_tokens: int
+) -> Values:
     """The value of each input [N]. Raises ModelFileError for a model without such a head."""
+    model: BertWithHeads = twin.module
     if not gives_values(model):
         raise ModelFileError(
             "this model gives no values; fine-tune one with triptych finetune regression"
         )
-    rows = head_outputs(model, inputs, batch_tokens, lambda hidden, _: model.classify(hidden))
+    rows = head_outputs(twin, inputs, batch_tokens, lambda hidden, _: model.classify(hidden))
     return np.array([row[0] for row in rows], dtype=np.float32)
 
 
 def tag_words(
-    model: BertWithHeads,
+    twin: FastTwin[Trunk],
     tokenizer: WordPiece,
     sentences: Sequence[Sequence[str]],
     max_seq_len: int,
     batch_tokens: int,
 ) -> list[list[str]]:
     """The tag of each word of each sentence. Raises ModelFileError for a model without tags."""
+    model: BertWithHeads = twin.module
     if "classifier" not in model.heads or "pooler" in model.heads:
         raise ModelFileError(
             "this model has no tags for words; fine-tune one with triptych finetune tagging"
@@ -76,7 +82,7 @@ def tag_words(
         raise UsageError("a list of words is needed for each sentence, not one text: use split()")
     parts = word_inputs(sentences, tokenizer, max_seq_len)
     inputs = [EncoderInput(part.token_ids, [0] * len(part.token_ids)) for part in parts]
-    rows = head_outputs(model, inputs, batch_tokens, lambda hidden, _: model.classify(hidden))
+    rows = head_outputs(twin, inputs, batch_tokens, lambda hidden, _: model.classify(hidden))
     tags: list[list[str]] = [[] for _ in sentences]
     for row, part in zip(rows, parts, strict=True):
         best = row[part.first_pieces].argmax(axis=-1)

@@ -21,11 +21,13 @@ from triptych.recipes.encoding import (
     EncoderBatch,
     EncoderInput,
     OnTooLong,
+    Trunk,
     encode,
     encoder_inputs,
     pair_inputs,
     text_number,
 )
+from triptych.recipes.fast_twin import FastTwin
 from triptych.recipes.fill import Filling, fill_masks
 from triptych.recipes.model_kinds import encoder_parts
 from triptych.recipes.word_vectors import PiecePooling, word_vectors
@@ -40,7 +42,8 @@ class Encoder:
     """An encoder with its tokenizer and heads.
 
     `module` is the plain torch module (`triptych.Bert`), `model` the same with its heads. Nothing
-    that is returned depends on which texts are given together.
+    that is returned depends on which texts are given together. The fast twin of the trunk is made
+    at the first call that needs it; it keeps a copy of the projections to queries, keys and values.
     """
 
     def __init__(
@@ -53,9 +56,8 @@ class Encoder:
         precision: Literal["fp32", "bf16"] = "fp32",
     ) -> None:
         """`pooling` is how `embed` makes a text's vector if a call does not say otherwise."""
-        self.model = model if device is None else model.to(device)
-        if precision == "bf16":
-            self.model.to(torch.bfloat16)
+        moved = model if device is None else model.to(device)
+        self.twin = FastTwin[Trunk](moved, precision)
         self.tokenizer = tokenizer
         self.pooling = pooling if pooling is not None else Pooling()
         self.answer_rules = AnswerRules()
@@ -73,6 +75,12 @@ class Encoder:
         encoder = cls(model, tokenizer, read_pooling(path), device=device, precision=precision)
         encoder.answer_rules = AnswerRules.from_json(folder.extras, str(path))
         return encoder
+
+    @property
+    def model(self) -> BertWithHeads:
+        """The trunk and its heads."""
+        model: BertWithHeads = self.twin.module
+        return model
 
     @property
     def module(self) -> Bert:
@@ -115,7 +123,7 @@ class Encoder:
             return normalized(pooled) if unit else pooled
 
         vectors = np.empty((len(inputs), self.module.config.d_model), dtype=np.float32)
-        for rows, values in encode(self.module, inputs, batch_tokens or self.batch_tokens, read):
+        for rows, values in encode(self.twin, inputs, batch_tokens or self.batch_tokens, read):
             vectors[rows] = values.cpu().numpy()
         return vectors
 
@@ -176,7 +184,7 @@ class Encoder:
         are not as many pairs as texts.
         """
         return classify_inputs(
-            self.model, self._inputs(texts, pairs), batch_tokens or self.batch_tokens
+            self.twin, self._inputs(texts, pairs), batch_tokens or self.batch_tokens
         )
 
     def values(
@@ -188,7 +196,7 @@ class Encoder:
     ) -> Vectors:
         """The value of each text or pair, float32 [N], from a regression; raises as `classify`."""
         return value_inputs(
-            self.model, self._inputs(texts, pairs), batch_tokens or self.batch_tokens
+            self.twin, self._inputs(texts, pairs), batch_tokens or self.batch_tokens
         )
 
     def tag(
@@ -199,7 +207,7 @@ class Encoder:
         Raises ModelFileError for a model that was not fine-tuned for it.
         """
         return tag_words(
-            self.model,
+            self.twin,
             self.tokenizer,
             sentences,
             self.max_seq_len,
@@ -213,7 +221,7 @@ class Encoder:
         ModelFileError for a model that was not fine-tuned for it, DataError for an empty context.
         """
         (found,) = find_answers(
-            self.model,
+            self.twin,
             self.tokenizer,
             [(question, context)],
             self.max_seq_len,

@@ -18,12 +18,13 @@ from torch import Tensor
 from triptych.data.batching import by_length
 from triptych.errors import DataError, UsageError
 from triptych.files.notices import notice
-from triptych.models.bert import Bert
 from triptych.models.heads import BertWithHeads
-from triptych.runtime.encoder import FastBert
+from triptych.recipes.fast_twin import FastTwin
 from triptych.tokenizers.wordpiece import WordPiece
 
 OnTooLong = Literal["cut", "refuse"]
+Trunk = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""token ids, valid and segment ids [B, T] each -> hidden [B, T, E]."""
 
 
 def text_number(row: int) -> str:
@@ -122,16 +123,17 @@ def padded_batches(
 
 
 def encode(
-    bert: Bert,
+    twin: FastTwin[Trunk],
     inputs: Sequence[EncoderInput],
     batch_tokens: int,
     read: Callable[[Tensor, EncoderBatch], Tensor],
 ) -> Iterator[tuple[list[int], Tensor]]:
     """(rows, what `read(hidden [B, T, E], batch)` gives for them) for each batch."""
-    place = bert.norm.weight.device
-    trunk = FastBert(bert)
+    model: BertWithHeads = twin.module
+    place = model.bert.norm.weight.device
+    trunk = twin()
     with torch.inference_mode():
-        for batch in padded_batches(inputs, batch_tokens, bert.config.pad_id):
+        for batch in padded_batches(inputs, batch_tokens, model.config.trunk.pad_id):
             batch = EncoderBatch(
                 batch.rows,
                 batch.token_ids.to(place),
@@ -143,14 +145,14 @@ def encode(
 
 
 def head_outputs(
-    model: BertWithHeads,
+    twin: FastTwin[Trunk],
     inputs: Sequence[EncoderInput],
     batch_tokens: int,
     read: Callable[[Tensor, EncoderBatch], Tensor],
 ) -> list[npt.NDArray[np.float32]]:
     """What `read` gives for each input, in order and without padding: [K], or [T, K]."""
     outputs = [np.empty(0, dtype=np.float32)] * len(inputs)
-    for rows, values in encode(model.bert, inputs, batch_tokens, read):
+    for rows, values in encode(twin, inputs, batch_tokens, read):
         for row, value in zip(rows, values.float().cpu().numpy(), strict=True):
             outputs[row] = value[: len(inputs[row].token_ids)] if value.ndim > 1 else value
     return outputs

@@ -1,4 +1,4 @@
-"""What decodes in a module's place: the module itself, or its fast twin where there is one."""
+"""What runs in a module's place: the module itself, or its fast twin where there is one."""
 
 from collections.abc import Callable, Mapping
 from itertools import chain
@@ -15,19 +15,27 @@ from triptych.errors import UsageError
 from triptych.files.notices import notice
 from triptych.models.encoder_decoder import EncoderDecoder
 from triptych.models.gpt import Gpt
+from triptych.models.heads import BertWithHeads
 from triptych.runtime.attention import fast_attention
+from triptych.runtime.encoder import FastBert
 from triptych.runtime.encoder_decoder import FastEncoderDecoder
 from triptych.runtime.gpt import FastGpt
 from triptych.runtime.packed import Precision
 
 Version = tuple[int, list[tuple[int, int]]]
-Decoding = TypeVar("Decoding")
+Running = TypeVar("Running")
 """What the module and its twin both do: a protocol, such as `generator_parts.Decoder`."""
 
 TWINS: Mapping[type, Callable[[Any, Precision], Any]] = {
     Gpt: FastGpt,
     EncoderDecoder: FastEncoderDecoder,
 }
+"""Of copies of the weights, in a precision of their own; for a CPU."""
+
+PLAIN_TWINS: Mapping[type, Callable[[Any], Any]] = {
+    BertWithHeads: lambda model: FastBert(model.bert),
+}
+"""Of the weights as they are and copies of some, on any device."""
 
 
 class _Steps:
@@ -44,14 +52,14 @@ _STEPS = _Steps()
 register_optimizer_step_post_hook(_STEPS.count)
 
 
-class FastTwin(Generic[Decoding]):
+class FastTwin(Generic[Running]):
     """`FastTwin(module, precision)()` is a twin of the module as it is now.
 
-    It is made when it is first asked for, and again when a weight was replaced or changed in
-    place since. On a GPU the module decodes itself, in float32 or bf16.
+    It is made when it is first asked for, and again when a weight was replaced, moved or changed
+    in place since. On a GPU what decodes does so itself, in float32 or bf16.
     """
 
-    def __init__(self, module: Decoding, precision: Precision = "fp32") -> None:
+    def __init__(self, module: Running, precision: Precision = "fp32") -> None:
         """Raises UsageError for int8 where there is no twin."""
         self.module = cast(Any, module)  # a torch module as well
         self.precision = precision
@@ -63,17 +71,23 @@ class FastTwin(Generic[Decoding]):
             )
         if precision == "bf16" and not (on_cpu(self.module) and type(self.module) in TWINS):
             self.module.to(torch.bfloat16)
-        self.twin: Decoding | None = None
+        self.twin: Running | None = None
         self.version: Version | None = None
 
-    def __call__(self) -> Decoding:
+    def __call__(self) -> Running:
         if not has_twin(self.module):
             self._say_what_decodes()
             return self.module  # type: ignore[no-any-return]
         version = version_of(self.module)
         if self.twin is None or version != self.version:
-            self.twin, self.version = TWINS[type(self.module)](self.module, self.precision), version
+            self.twin, self.version = self._make(), version
         return self.twin
+
+    def _make(self) -> Running:
+        kind = type(self.module)
+        if kind in PLAIN_TWINS:
+            return PLAIN_TWINS[kind](self.module)  # type: ignore[no-any-return]
+        return TWINS[kind](self.module, self.precision)  # type: ignore[no-any-return]
 
     def _say_what_decodes(self) -> None:
         """Where smaller weights were asked for, and somebody looks in."""
@@ -91,9 +105,10 @@ def on_cpu(module: Any) -> bool:
 
 
 def has_twin(module: Any) -> bool:
-    """Whether `runtime/` knows all of it: on a CPU, of a known class with its own parts, and nobody
-    looking in or changing how it attends (`inspection.record`, hooks)."""
-    return type(module) in TWINS and on_cpu(module) and all(map(_is_known, module.modules()))
+    """Whether `runtime/` knows all of it: of a known class with its own parts, on a CPU if it
+    decodes, and nobody looking in or changing how it attends (`inspection.record`, hooks)."""
+    is_known = type(module) in PLAIN_TWINS or (type(module) in TWINS and on_cpu(module))
+    return is_known and all(map(_is_known, module.modules()))
 
 
 def _is_known(part: nn.Module) -> bool:

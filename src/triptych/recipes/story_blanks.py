@@ -84,7 +84,7 @@ def guesses(encoder: Encoder, inputs: Sequence[tuple[list[int], list[int]]]) -> 
 
     found = torch.empty(len(inputs), dtype=torch.int64)
     given = [EncoderInput(*ids_and_segments) for ids_and_segments in inputs]
-    for rows, best in encode(encoder.module, given, encoder.batch_tokens, read):
+    for rows, best in encode(encoder.twin, given, encoder.batch_tokens, read):
         found[rows] = best.cpu()
     return [[int(i)] for i in found]
 

@@ -95,7 +95,7 @@ def follows(encoder: Encoder, pairs: Sequence[StoryPair]) -> list[bool]:
     firsts, seconds = [pair.first for pair in pairs], [pair.second for pair in pairs]
     inputs = pair_inputs(firsts, seconds, encoder.tokenizer, encoder.max_seq_len)
     is_random = torch.empty(len(pairs), dtype=torch.int64)
-    for rows, said in encode(encoder.module, inputs, encoder.batch_tokens, read):
+    for rows, said in encode(encoder.twin, inputs, encoder.batch_tokens, read):
         is_random[rows] = said.cpu()
     return [not said for said in is_random.tolist()]
 

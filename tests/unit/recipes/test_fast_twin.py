@@ -1,7 +1,8 @@
-"""A generator in each precision; and that its twin is never an old one."""
+"""A generator in each precision; and that no twin, nor an encoder's, is an old one."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -11,14 +12,18 @@ from triptych import checkpoint
 from triptych.decoding.generate import Bounds, Request, generate
 from triptych.decoding.sampling import Sampling
 from triptych.errors import UsageError
-from triptych.models.bert import BertConfig
+from triptych.models.bert import Bert, BertConfig
 from triptych.models.gpt import Gpt, GptConfig
 from triptych.models.heads import BertWithHeads, BertWithHeadsConfig
+from triptych.recipes import fast_twin
+from triptych.recipes.encoder import Encoder
 from triptych.recipes.fast_twin import FastTwin
 from triptych.recipes.generate_options import GenerateOptions
 from triptych.recipes.score_texts import score_ids
+from triptych.runtime.encoder import FastBert
 from triptych.runtime.packed import Precision
 from triptych.tokenizers.byte_bpe import ByteBpe
+from triptych.tokenizers.wordpiece import WordPiece
 from triptych.training.optimizer import make_optimizer, set_learning_rate
 from triptych.training.settings import MuonSettings
 
@@ -127,6 +132,94 @@ def test_elsewhere_the_module_decodes_itself(byte_gpt) -> None:  # type: ignore[
     assert far.token_embedding.weight.dtype == torch.bfloat16
     with pytest.raises(UsageError, match="precision int8 is for a CPU"):
         FastTwin(far, "int8")
+
+
+def made_encoder(seed: int = 0) -> Encoder:
+    torch.manual_seed(seed)
+    tokenizer = WordPiece.train(["the cat sat by the river"] * 3, 40)
+    trunk = BertConfig(
+        vocab_size=40, d_model=32, d_ff=48, n_heads=4, n_layers=2, max_seq_len=16, pad_id=0
+    )
+    heads, labels = ("pooler", "classifier"), ("no", "yes")
+    config = BertWithHeadsConfig(trunk=trunk, heads=heads, labels=labels)
+    return Encoder(BertWithHeads(config).eval(), tokenizer)
+
+
+def expected_vector(encoder: Encoder, text: str) -> torch.Tensor:
+    ids, _ = encoder.tokenizer.with_specials(encoder.tokenizer.encode([text])[0])
+    rows = torch.tensor([ids])
+    with torch.no_grad():
+        return encoder.model(rows, torch.ones_like(rows, dtype=torch.bool))[0].mean(dim=0)
+
+
+def change_in_place(encoder: Encoder) -> None:
+    with torch.no_grad():
+        encoder.module.blocks[1].self_attention.w_v.weight *= 2
+
+
+def step(encoder: Encoder) -> None:
+    """A fused step, which torch does not count as a change."""
+    optimizer = torch.optim.AdamW(encoder.module.parameters(), lr=0.1, fused=True)
+    ids = torch.tensor([[5, 6, 7]])
+    encoder.module(ids, torch.ones_like(ids, dtype=torch.bool)).logsumexp(-1).sum().backward()
+    optimizer.step()
+
+
+def load_others(encoder: Encoder) -> None:
+    encoder.model.load_state_dict(made_encoder(1).model.state_dict())
+
+
+def put_others_in_place(encoder: Encoder) -> None:
+    encoder.model.bert = made_encoder(1).module
+
+
+def test_calls_of_an_encoder_share_one_twin(monkeypatch: pytest.MonkeyPatch) -> None:
+    made_twins: list[Any] = []
+
+    def counted(bert: Bert) -> FastBert:
+        made_twins.append(FastBert(bert))
+        return made_twins[-1]  # type: ignore[no-any-return]
+
+    kinds = {BertWithHeads: lambda model: counted(model.bert)}
+    monkeypatch.setattr(fast_twin, "PLAIN_TWINS", kinds)
+    encoder = made_encoder()
+    encoder.embed(["the cat", "the river"])
+    encoder.embed(["the cat"])
+    encoder.classify(["the cat"])
+    assert len(made_twins) == 1
+
+
+@pytest.mark.parametrize("change", [change_in_place, step, load_others, put_others_in_place])
+def test_an_encoder_that_changed_has_another(change: Callable[[Encoder], None]) -> None:
+    encoder = made_encoder()
+    before = encoder.embed(["the cat"])[0]
+    twin = encoder.twin()
+    change(encoder)
+    found = encoder.embed(["the cat"])[0]
+    assert encoder.twin() is not twin
+    assert abs(found - before).max() > 1e-3
+    torch.testing.assert_close(
+        torch.from_numpy(found), expected_vector(encoder, "the cat"), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_an_encoder_s_twin_steps_aside_for_a_hook() -> None:
+    encoder, seen = made_encoder(), []
+    handle = encoder.module.blocks[0].register_forward_hook(lambda *_: seen.append(1))
+    encoder.embed(["the cat"])
+    assert seen == [1]
+    handle.remove()
+    encoder.embed(["the cat"])
+    assert seen == [1]
+
+
+def test_an_encoder_s_precision_is_that_of_its_weights() -> None:
+    model = made_encoder().model
+    encoder = Encoder(model, made_encoder().tokenizer, precision="bf16")
+    assert encoder.module.norm.weight.dtype == torch.bfloat16
+    assert isinstance(encoder.twin(), FastBert)
+    with pytest.raises(UsageError, match="precision int8 is not there for a BertWithHeads"):
+        FastTwin(model, "int8")
 
 
 def test_an_encoder_has_no_int8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
