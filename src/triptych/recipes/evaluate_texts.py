@@ -75,7 +75,7 @@ def evaluate_classification(
     labels = encoder.model.config.labels
     began = time.monotonic()
     inputs = text_inputs(examples, encoder.tokenizer, encoder.max_seq_len)
-    found = classify_inputs(encoder.model, inputs, encoder.batch_tokens)
+    found = classify_inputs(encoder.twin, inputs, encoder.batch_tokens)
     seconds = time.monotonic() - began
     gold = [known_label(example.label, labels, example.place) for example in examples]
     predicted = [labels.index(each.label) for each in found]
@@ -95,7 +95,7 @@ def evaluate_sts(
     began = time.monotonic()
     if gives_values(encoder.model):
         inputs = text_inputs(examples, encoder.tokenizer, encoder.max_seq_len)
-        by, values = "value", value_inputs(encoder.model, inputs, encoder.batch_tokens)
+        by, values = "value", value_inputs(encoder.twin, inputs, encoder.batch_tokens)
     elif not pairs:
         raise DataError(
             f"{examples[0].place}: there is one text and no pair, so no cosine; name the second "
