@@ -266,6 +266,16 @@ def test_embeddings_begin_from_word_vectors(learned: Path, folder: Path, vectors
     assert torch.equal(weight[others], drawn[others])
 
 
+def test_the_width_of_word_vectors_is_told_before_any_text_is_read(
+    folder: Path, vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BertCorpus, "prepare", lambda *_: pytest.fail("the text was read"))
+    run = run_of(folder, 10)
+    run = replace(run, model=BertShape(preset="mini", word_vectors=str(vectors)))
+    with pytest.raises(ConfigError, match="are 128 wide and the model 256; train them with"):
+        train_bert(run, tmp_path / "run", quiet=True)
+
+
 def test_word_vectors_of_another_width_or_language(
     learned: Path, folder: Path, tmp_path: Path
 ) -> None:

@@ -175,6 +175,7 @@ def test_conversion_changes_no_answer(
         ([*GLOVE, "--text", "one.txt", "--out", "v"], 3, "a single distinct word, 'frog'"),
         ([*WORD2VEC, "--text", "one.txt", "--out", "v"], 3, "a single distinct word, 'frog'"),
         ([*GLOVE, "--text", "broken.txt", "--out", "v"], 3, "lower min_count"),
+        ([*GLOVE, "--text", "lines.txt", "--out", "v"], 3, "no two words stand in one line"),
         ([*GLOVE, "--text", "broken.txt", "--out", "v", "--window", "21"], 2, "at most 20"),
         ([*GLOVE, "--text", "broken.txt", "--out", "FOLDER/glove"], 2, "glove exists"),
         ([*GLOVE, "--text", "nowhere.txt", "--out", "v"], 3, "there is no file nowhere.txt"),
@@ -187,6 +188,7 @@ def test_mistakes_get_one_sentence(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     Path("broken.txt").write_text("frog 1 2\ntoad 1\n")
+    Path("lines.txt").write_text("frog\ntoad\n" * 9)
     Path("one.txt").write_text("frog frog frog\nFrog, frog!\n")
     Path("pairs.txt").write_text("xx yy 1\nyy xx 2\n")
     given = [word.replace("FOLDER", str(folder)) for word in words]

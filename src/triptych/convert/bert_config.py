@@ -79,8 +79,8 @@ def config_from_json(config: Mapping[str, Any], place: str) -> BertWithHeadsConf
             norm_eps=norm_eps(config, "layer_norm_eps", place, KIND),
             **sizes,
         )
-        kind = config.get("problem_type")
-        if kind == "multi_label_classification":  # a sigmoid a label, where ours is one softmax
+        kind, reads_texts = config.get("problem_type"), {"classifier", "pooler"} <= {*heads}
+        if reads_texts and kind == "multi_label_classification":  # a sigmoid each; ours: a softmax
             raise unsupported(place, "problem_type", kind, "one label a text and regression are")
         labels = _labels(config, place) if "classifier" in heads else ()
         return BertWithHeadsConfig(trunk=trunk, heads=heads, labels=labels)

@@ -67,7 +67,8 @@ def _sentences(path: str, word_column: int, tag_column: int | None) -> Iterator[
             sentence = TaggedSentence([], [], path, [])
             continue
         cells = line.split("\t") if "\t" in line else line.split()
-        if len(cells) == CONLL_U_COLUMNS and NO_WORD.fullmatch(cells[0]):
+        has_numbers = word_column > 1 and len(cells) == CONLL_U_COLUMNS
+        if has_numbers and NO_WORD.fullmatch(cells[0]):
             continue
         first = first or (len(cells), number)
         _check_columns(f"{path}:{number}", cells, first, max(word_column, tag_column or 2))

@@ -10,10 +10,19 @@ from triptych.predecessors.vectors import WordVectors
 from triptych.tokenizers.wordpiece import WordPiece
 
 
+def check_width(vectors: WordVectors, d_model: int) -> None:
+    """Raises ConfigError for vectors of another width than the model's."""
+    if vectors.d_model != d_model:
+        raise ConfigError(
+            f"the word vectors are {vectors.d_model} wide and the model {d_model}; train them with "
+            f"--d-model {d_model}"
+        )
+
+
 @torch.no_grad()
 def begin_from_vectors(
     embedding: nn.Embedding, tokenizer: WordPiece, vectors: WordVectors, std: float
-) -> int:
+) -> None:
     """Give each token [V, E] that is a word its vector, and say how many there were.
 
     The vectors are moved and scaled as a whole to mean zero and deviation `std`, the law of all
@@ -21,11 +30,7 @@ def begin_from_vectors(
 
     Raises ConfigError for vectors of another width, of none of the tokens, or all alike.
     """
-    if vectors.d_model != embedding.embedding_dim:
-        raise ConfigError(
-            f"the word vectors are {vectors.d_model} wide and the model {embedding.embedding_dim}; "
-            f"train them with --d-model {embedding.embedding_dim}"
-        )
+    check_width(vectors, embedding.embedding_dim)
     whole = np.flatnonzero(~tokenizer.is_continuation).tolist()
     tokens = zip(whole, tokenizer.tokens(whole), strict=True)
     found = [(i, row) for i, token in tokens if (row := vectors.find(token)) is not None]
@@ -40,4 +45,3 @@ def begin_from_vectors(
     chosen *= std / spread
     embedding.weight[token_ids] = torch.from_numpy(chosen).to(embedding.weight)
     notice(f"{len(found):,} of {tokenizer.vocab_size:,} tokens begin from word vectors")
-    return len(found)

@@ -36,6 +36,8 @@ from triptych.tokenizers.wordpiece import WordPiece
 Vectors = npt.NDArray[np.float32]
 BATCH_TOKENS = {"cpu": 1024, "cuda": 32_768}
 """Padded tokens of a batch: speed and memory only. A small one stays in a CPU's caches."""
+N_SPECIALS = 2
+"""[CLS] and [SEP], which a text without tokens has as well."""
 
 
 class Encoder:
@@ -117,28 +119,40 @@ class Encoder:
         mode = self.pooling.mode if pooling is None else Pooling(mode=pooling).mode
         unit = self.pooling.normalize if normalize is None else normalize
         inputs = encoder_inputs(texts, self.tokenizer, self.max_seq_len, on_too_long, place)
+        return self._embed(inputs, mode, unit, batch_tokens or self.batch_tokens)
 
+    def _embed(
+        self, inputs: Sequence[EncoderInput], mode: str, unit: bool, batch_tokens: int
+    ) -> Vectors:
         def read(hidden: Tensor, batch: EncoderBatch) -> Tensor:
             pooled = pool(hidden, batch.valid, mode)
             return normalized(pooled) if unit else pooled
 
         vectors = np.empty((len(inputs), self.module.config.d_model), dtype=np.float32)
-        for rows, values in encode(self.twin, inputs, batch_tokens or self.batch_tokens, read):
+        for rows, values in encode(self.twin, inputs, batch_tokens, read):
             vectors[rows] = values.cpu().numpy()
         return vectors
 
-    def similarity(self, first: Sequence[str], second: Sequence[str]) -> Vectors:
+    def similarity(
+        self,
+        first: Sequence[str],
+        second: Sequence[str],
+        *,
+        place: Callable[[int], str] = text_number,
+    ) -> Vectors:
         """The cosine of each text of `first` with that of `second` at the same place [N].
 
-        Raises UsageError for lists of different lengths, DataError for a text without tokens.
+        Raises UsageError for lists of different lengths, DataError for a text without tokens, with
+        what `place` calls its pair.
         """
         if len(first) != len(second):
             raise UsageError(f"{len(first)} texts beside {len(second)}; give pairs")
         texts = [*first, *second]
-        for i, pieces in enumerate(self.tokenizer.encode(texts)):
-            if not pieces:
-                raise DataError(f"text {i % len(first) + 1}: {texts[i]!r} has no tokens to compare")
-        both = self.embed(texts, normalize=True)
+        inputs = encoder_inputs(texts, self.tokenizer, self.max_seq_len)
+        for i, given in enumerate(inputs):
+            if len(given.token_ids) == N_SPECIALS:
+                raise DataError(f"{place(i % len(first))}: {texts[i]!r} has no tokens to compare")
+        both = self._embed(inputs, self.pooling.mode, True, self.batch_tokens)
         cosines: Vectors = np.einsum("ne,ne->n", both[: len(first)], both[len(first) :])
         return cosines
 

@@ -87,8 +87,8 @@ def evaluate_sts(
 ) -> SimilarityReport:
     """Correlate a regression's values, or the cosines of any encoder's vectors, with the labels.
 
-    Raises DataError for tables that cannot be used, with a text without tokens (of a regression)
-    or, for cosines, without pairs.
+    Raises DataError for tables that cannot be used, with a text without tokens or, for cosines,
+    without pairs.
     """
     examples = read_labelled_texts(files, columns_of(columns), numeric=True)
     pairs = [example.pair for example in examples if example.pair is not None]
@@ -102,7 +102,9 @@ def evaluate_sts(
             "column with --pair-column"
         )
     else:
-        by, values = "cosine", encoder.similarity([example.text for example in examples], pairs)
+        texts = [example.text for example in examples]
+        by = "cosine"
+        values = encoder.similarity(texts, pairs, place=lambda i: examples[i].place)
     seconds = time.monotonic() - began
     gold = [example.value for example in examples]
     return SimilarityReport(score_values(values, gold), by, seconds)

@@ -18,7 +18,7 @@ from triptych.models.presets import bert_preset
 from triptych.recipes.bert_data import BertCorpus
 from triptych.recipes.bert_run import BertRun
 from triptych.recipes.bert_validation import BertValidation, Inputs
-from triptych.recipes.embedding_start import begin_from_vectors
+from triptych.recipes.embedding_start import begin_from_vectors, check_width
 from triptych.recipes.model_card import bert_card
 from triptych.recipes.model_kinds import encoder_parts
 from triptych.recipes.run_curves import BERT_PANELS
@@ -52,7 +52,10 @@ def train_bert(
     def prepare() -> None:
         if run.model.start_from is None:
             # before hours of reading; of a given model, `make_model` says it
-            _check_longest(run, bert_preset(run.model.preset, vocab_size=1, pad_id=0))
+            trunk = bert_preset(run.model.preset, vocab_size=1, pad_id=0)
+            _check_longest(run, trunk)
+            if run.model.word_vectors is not None:
+                check_width(load_vectors(run.model.word_vectors), trunk.d_model)
         corpus.check(_start_folder(run))
         check_same_run(run, out)
         corpus.prepare(_start_folder(run))

@@ -11,7 +11,7 @@ from typing import Any
 
 from triptych.data.cooccurrence import Cooccurrences, count_cooccurrences
 from triptych.data.words import RULE, WordCorpus, build_word_corpus, thin_out
-from triptych.errors import UsageError
+from triptych.errors import DataError, UsageError
 from triptych.files.atomic import told_plainly
 from triptych.files.notices import notice
 from triptych.files.sizes import human_bytes
@@ -148,6 +148,11 @@ def _glove(
         corpus, work, settings.window, settings.memory * 1e9, settings.seed
     )
     seconds["count"] = time.monotonic() - began
+    if not counts.n_cells:
+        raise DataError(
+            "no two words stand in one line of what is left of the text; put sentences on its "
+            "lines, or raise --subsample"
+        )
     say(f"{counts.n_cells:,} pairs of words, gathered in {counts.n_runs:,} runs")
     began = time.monotonic()
     with ProgressLine("pairs", counts.n_cells * settings.epochs, quiet=quiet) as line:

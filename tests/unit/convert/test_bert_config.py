@@ -67,6 +67,12 @@ def test_what_is_not_supported_is_named(key: str, value: object, expected: str) 
         config_from_json(config, "here")
 
 
+def test_several_labels_at_once_are_a_matter_of_their_head_alone() -> None:
+    config = config_to_json(config_of("BertForMaskedLM"))
+    config["problem_type"] = "multi_label_classification"  # which transformers passes over there
+    assert config_from_json(config, "here") == config_of("BertForMaskedLM")
+
+
 def stored(name: str = "BertForPreTraining") -> dict[str, torch.Tensor]:
     config = config_of(name)
     return to_bert(BertWithHeads(config).state_dict(), config)

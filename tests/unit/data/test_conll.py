@@ -63,3 +63,5 @@ def test_lines_of_conll_u_that_are_no_words(tmp_path: Path) -> None:
     (sentence,) = read_tagged([write(tmp_path, "".join(lines))], 2, 4)
     assert (sentence.words, sentence.tags) == (["do", "n't", "10-12"], ["AUX", "PART", "NUM"])
     assert sentence.lines == [2, 3, 5]
+    first, *_ = read_tagged([write(tmp_path, "".join(lines))])
+    assert first.words == ["1-2", "1", "2", "2.1", "3"]  # here the first column is the word
