@@ -123,7 +123,7 @@ OPTIONS = {
     "generate": f"MODEL --prompt --input --json --quiet {DRAWING} {INFERENCE}",
     "fill": f"MODEL TEXT --top-k --candidates --json {MACHINE}",
     "embed": f"MODEL --input --out --quiet {EMBEDDING} {MACHINE}",
-    "search": f"MODEL --corpus --query --top-k --json --quiet {EMBEDDING} {MACHINE}",
+    "search": f"MODEL --corpus --vectors --query --top-k --json --quiet {EMBEDDING} {MACHINE}",
     "similarity": f"MODEL FIRST SECOND --json {MACHINE}",
     "senses": ("MODEL WORD --sentences --static --layer --clusters --out --seed --json " + MACHINE),
     "neighbors": "VECTORS WORD --top-k --by --json",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from triptych.recipes.generate_options import GenerateOptions
     from triptych.recipes.generator import Generator
     from triptych.recipes.load import load
+    from triptych.recipes.search import Hit, nearest
     from triptych.recipes.translate_options import TranslateOptions
     from triptych.recipes.translation import Translation
     from triptych.recipes.translator import Translator
@@ -57,6 +58,7 @@ __all__ = [
     "Generator",
     "Gpt",
     "GptConfig",
+    "Hit",
     "LayerMix",
     "LockedError",
     "MachineError",
@@ -71,6 +73,7 @@ __all__ = [
     "WordVectors",
     "__version__",
     "load",
+    "nearest",
 ]
 
 _HOMES = {
@@ -87,6 +90,7 @@ _HOMES = {
     "Generator": "recipes.generator",
     "Gpt": "models.gpt",
     "GptConfig": "models.gpt",
+    "Hit": "recipes.search",
     "LayerMix": "predecessors.elmo",
     "Neighbor": "predecessors.vectors",
     "TranslateOptions": "recipes.translate_options",
@@ -95,6 +99,7 @@ _HOMES = {
     "WordEncoder": "recipes.word_encoder",
     "WordVectors": "predecessors.vectors",
     "load": "recipes.load",
+    "nearest": "recipes.search",
 }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from triptych.cli.main import main
+from triptych.recipes.encoder import Encoder
 
 STORY = "the {0} sat by the river .\nthe {0} saw a boat on the bank .\nit was a good day ."
 
@@ -70,10 +71,89 @@ def test_embed_and_search(model: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert json.loads(out)["cosine"] == pytest.approx(1, abs=1e-5)
 
 
+def test_embed_makes_the_folder_of_its_file(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or says that it cannot before the first text is embedded."""
+    (tmp_path / "texts.txt").write_text("a boat\n")
+    words = ["embed", str(model), "--input", str(tmp_path / "texts.txt"), "--out"]
+    said(capsys, *words, str(tmp_path / "new" / "deep" / "x.npy"))
+    assert [path.name for path in (tmp_path / "new" / "deep").iterdir()] == ["x.npy"]
+    monkeypatch.delattr(Encoder, "embed")
+    wrong = tmp_path / "texts.txt" / "x.npy"
+    assert f"cannot write {wrong}: " in said(capsys, *words, str(wrong), status=5)[1]
+
+
+def test_search_of_vectors(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same as of their texts, with and without these."""
+    texts, vectors = tmp_path / "texts.txt", tmp_path / "vectors.npy"
+    texts.write_text("the cat sat .\na boat\nthe river\n")
+    said(capsys, "embed", str(model), "--input", str(texts), "--out", str(vectors))
+    search = ["search", str(model), "--query", "a boat", "--top-k", "2"]
+    expected, _ = said(capsys, *search, "--corpus", str(texts))
+    both = said(capsys, *search, "--corpus", str(texts), "--vectors", str(vectors))[0]
+    assert both == expected
+    assert both.splitlines()[0].split() == ["1.0000", "2", "a", "boat"]
+    alone = said(capsys, *search, "--vectors", str(vectors))[0]
+    assert alone.splitlines()[0].split() == ["1.0000", "2"]
+    out, _ = said(capsys, *search, "--vectors", str(vectors), "--json")
+    assert json.loads(out.splitlines()[0])["text"] is None
+
+
+@pytest.mark.parametrize(
+    ("matrix", "expected"),
+    [
+        (np.zeros((2, 128), np.float32), "has 3 lines and vectors.npy 2 rows"),
+        (np.zeros((3, 7), np.float32), "both must come from one model"),
+        (np.full((3, 128), np.nan, np.float32), "vectors.npy, row 0 (from 0), has the length nan"),
+        (np.zeros((0, 128), np.float32), "holds no matrix of floats"),
+        (np.zeros(128, np.float32), "holds no matrix of floats"),
+        (np.zeros((3, 128), np.int64), "holds no matrix of floats"),
+        (None, "there is no file vectors.npy"),
+    ],
+)
+def test_vectors_that_cannot_be_searched(
+    matrix: np.ndarray | None, expected: str, model: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("texts.txt").write_text("one\ntwo\nthree\n")
+    if matrix is not None:
+        np.save("vectors.npy", matrix)
+    words = ["--corpus", "texts.txt", "--vectors", "vectors.npy", "--query", "a boat"]
+    assert expected in said(capsys, "search", str(model), *words, status=3)[1]
+
+
+def test_a_damaged_matrix_is_said(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "vectors.npy"
+    np.save(path, np.zeros((3, 128), np.float32))
+    for content in (b"", b"text\n", path.read_bytes()[:300]):
+        path.write_bytes(content)
+        words = ["search", str(model), "--vectors", str(path), "--query", "a boat"]
+        assert f"{path} is no .npy file" in said(capsys, *words, status=3)[1]
+
+
 def test_similarity(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, _ = said(capsys, "similarity", str(model), "the cat", "the cat")
     assert float(out) == pytest.approx(1, abs=1e-5)
     assert json.loads(said(capsys, "similarity", str(model), "a", "b", "--json")[0])["cosine"] <= 1
+
+
+def test_the_keys_of_json_are_documented(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "texts.txt").write_text("a boat\n")
+    page = (Path(__file__).parents[2] / "docs" / "encoder.md").read_text()
+    for verb, *words in (
+        ["fill", "the [MASK] sat ."],
+        ["search", "--corpus", str(tmp_path / "texts.txt"), "--query", "a"],
+        ["similarity", "a", "b"],
+    ):
+        out, _ = said(capsys, verb, str(model), *words, "--json")
+        for key in json.loads(out.splitlines()[0]):
+            assert f"`{key}`" in page, key
 
 
 def test_tokens_are_shown(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,18 +196,17 @@ def test_a_corpus_that_cannot_be_is_refused(
     ("words", "status", "expected"),
     [
         (["fill", "MODEL", "no blank here"], 3, "there is no [MASK]"),
+        (["fill", "MODEL", "a [MASK]", "--top-k", "0"], 2, "at least 1"),
+        (["search", "MODEL", "--corpus", "LONG", "--query", "a", "--top-k", "-1"], 2, "at least 1"),
+        (["search", "MODEL", "--query", "a"], 2, "needs --corpus, a text file, or --vectors"),
+        (["search", "MODEL", "--corpus", "EMPTY", "--query", "cat"], 3, "empty.txt has no lines"),
         (["embed", "MODEL", "--input", "nowhere.txt", "--out", "x.npy"], 3, "there is no file"),
         (["embed", "MODEL", "--input", "LONG", "--out", "x.npy", "--on-too-long", "refuse"], 3,
          "long.txt:2: 702 tokens, more than this model's limit of 512"),
         (["translate", "MODEL", "--input", "LONG"], 3, "is an encoder; this needs a translation"),
+        (["search", "MODEL", "--corpus", "LONG", "--query", " "], 3, "the query has no tokens"),
+        (["similarity", "MODEL", "", ""], 3, "pair 1: the first text has no tokens"),
         (["similarity", "nowhere", "a", "b"], 3, "there is no model folder at nowhere"),
-        (["similarity", "MODEL", "cat", " "], 3, "text 1: ' ' has no tokens to compare"),
-        (["fill", "MODEL", "a [MASK] .", "--top-k", "0"], 2, "--top-k"),
-        (["fill", "MODEL", "a [MASK] .", "--candidates", "☃"], 3, "candidate '☃' has no pieces"),
-        (["search", "MODEL", "--corpus", "LONG", "--query", ""], 3, "the query '' has no tokens"),
-        (["search", "MODEL", "--corpus", "LONG", "--query", "a", "--top-k", "-1"], 2, "--top-k"),
-        (["search", "MODEL", "--corpus", "EMPTY", "--query", "a"], 3, "nothing to find"),
-        (["embed", "MODEL", "--input", "LONG", "--out", "no/x.npy"], 2, "is no folder no for"),
     ],
 )  # fmt: skip
 def test_mistakes_get_one_sentence(
@@ -136,7 +215,7 @@ def test_mistakes_get_one_sentence(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     (tmp_path / "long.txt").write_text("short\n" + "cat " * 700 + "\n")
-    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "empty.txt").touch()
     places = {"MODEL": str(model), "LONG": "long.txt", "EMPTY": "empty.txt"}
     _, err = said(capsys, *(places.get(word, word) for word in words), status=status)
     errors = [line for line in err.splitlines() if line.startswith("error: ")]

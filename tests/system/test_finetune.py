@@ -158,7 +158,7 @@ def test_cosines_of_an_encoder_without_values(
     assert "no cosine; name the second column" in capsys.readouterr().err
     (folder / "empty.tsv").write_text("it was dull\ta day\t1.5\n \ta day\t2\n")
     assert main(["evaluate", "sts", str(folder / "start"), "--data", f"{folder}/empty.tsv"]) == 3
-    assert "empty.tsv:2: ' ' has no tokens to compare" in capsys.readouterr().err
+    assert "empty.tsv:2: the first text has no tokens (' ')" in capsys.readouterr().err
 
 
 def test_tags_of_words_also_beyond_the_length(folder: Path) -> None:

@@ -1,12 +1,18 @@
-"""triptych search: the texts of a file that are nearest to a query."""
+"""triptych search: the texts of a file, or rows of a matrix, that are nearest to a query."""
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from triptych.cli.common import Embedding, Machine
 from triptych.cli.options import POSITIONAL
 from triptych.config import Range
+from triptych.errors import UsageError
+
+if TYPE_CHECKING:
+    from triptych.recipes.embed_file import FoundLine
+    from triptych.recipes.encoder import Encoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,8 +21,11 @@ class Options:
 
     model: Annotated[str, POSITIONAL]
     """A model folder, or a name on the Hugging Face Hub."""
-    corpus: str
+    corpus: str | None = None
     """A text file, one text a line."""
+    vectors: Path | None = None
+    """The vectors of those texts as `triptych embed` wrote them, which spares their making; without
+    a corpus, only the numbers of the rows are shown."""
     query: str
     """What to look for."""
     top_k: Annotated[int, Range(1)] = 10
@@ -31,19 +40,30 @@ class Options:
 
 def run(options: Options) -> int:
     """Cosine, line number (from 1) and text, one a line."""
-    from triptych.recipes.embed_file import search_file
+    for found in _found(options):
+        line = f"{found.cosine:.4f}  {found.line:6}"
+        line += "" if found.text is None else f"  {found.text}"
+        print(json.dumps(asdict(found), ensure_ascii=False) if options.json else line)
+    return 0
+
+
+def _found(options: Options) -> "list[FoundLine]":
+    from triptych.recipes.embed_file import search_file, search_vectors
+
+    corpus, query, top_k = options.corpus, options.query, options.top_k
+    settings = options.embedding.settings()
+    if options.vectors is not None:
+        encoder = _encoder(options)
+        return search_vectors(encoder, options.vectors, corpus, query, top_k, settings)
+    if corpus is None:
+        raise UsageError(
+            "triptych search needs --corpus, a text file, or --vectors, which triptych embed wrote"
+        )
+    return search_file(_encoder(options), corpus, query, top_k, settings, quiet=options.quiet)
+
+
+def _encoder(options: Options) -> "Encoder":
     from triptych.recipes.load import load_encoder
 
     place = options.machine.choose()
-    encoder = load_encoder(options.model, device=place, precision=options.embedding.precision)
-    for found in search_file(
-        encoder,
-        options.corpus,
-        options.query,
-        options.top_k,
-        options.embedding.settings(),
-        quiet=options.quiet,
-    ):
-        line = f"{found.cosine:.4f}  {found.line:6}  {found.text}"
-        print(json.dumps(asdict(found), ensure_ascii=False) if options.json else line)
-    return 0
+    return load_encoder(options.model, device=place, precision=options.embedding.precision)

@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -93,6 +94,20 @@ def fill_file(path: Path | str, fill: Callable[[Path], None], *, needs: int) -> 
         fill(new)
 
     _replace_file(path, write, needs)
+
+
+def check_writable(path: Path | str) -> None:
+    """For a file that long work will fill: make its folder, and see that a file can be put there.
+
+    Raises MachineError.
+    """
+    path = Path(os.path.abspath(path))
+    with told_plainly(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
 
 
 def _replace_file(path: Path, fill: Callable[[Path], None], needs: int | None) -> None:

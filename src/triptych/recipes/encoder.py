@@ -11,7 +11,7 @@ from torch import Tensor
 
 from triptych.checkpoint import ModelFolder
 from triptych.convert.sentence_transformers import Pooling, read_pooling
-from triptych.errors import DataError, UsageError
+from triptych.errors import UsageError
 from triptych.models.bert import Bert
 from triptych.models.heads import BertWithHeads
 from triptych.models.pooling import normalized, pool
@@ -20,11 +20,13 @@ from triptych.recipes.classify import Classification, classify_inputs, tag_words
 from triptych.recipes.encoding import (
     EncoderBatch,
     EncoderInput,
+    OnEmpty,
     OnTooLong,
     Trunk,
     encode,
     encoder_inputs,
     pair_inputs,
+    pair_number,
     text_number,
 )
 from triptych.recipes.fast_twin import FastTwin
@@ -36,8 +38,6 @@ from triptych.tokenizers.wordpiece import WordPiece
 Vectors = npt.NDArray[np.float32]
 BATCH_TOKENS = {"cpu": 1024, "cuda": 32_768}
 """Padded tokens of a batch: speed and memory only. A small one stays in a CPU's caches."""
-N_SPECIALS = 2
-"""[CLS] and [SEP], which a text without tokens has as well."""
 
 
 class Encoder:
@@ -108,28 +108,28 @@ class Encoder:
         normalize: bool | None = None,
         batch_tokens: int | None = None,
         on_too_long: OnTooLong = "cut",
+        on_empty: OnEmpty = "keep",
         place: Callable[[int], str] = text_number,
     ) -> Vectors:
         """One vector a text, float32 [N, E], in order.
 
         `pooling` (cls, mean, max) and `normalize` (L2) are as the folder says if not given. Texts
         longer than `max_seq_len` are cut, which is said once, or refused with what `place` calls
-        them. Raises DataError, ConfigError for an unknown pooling.
+        them; those without tokens have a vector too, of the special ones, or are refused. Raises
+        DataError, ConfigError for an unknown pooling.
         """
         mode = self.pooling.mode if pooling is None else Pooling(mode=pooling).mode
         unit = self.pooling.normalize if normalize is None else normalize
-        inputs = encoder_inputs(texts, self.tokenizer, self.max_seq_len, on_too_long, place)
-        return self._embed(inputs, mode, unit, batch_tokens or self.batch_tokens)
+        inputs = encoder_inputs(
+            texts, self.tokenizer, self.max_seq_len, on_too_long, place, on_empty
+        )
 
-    def _embed(
-        self, inputs: Sequence[EncoderInput], mode: str, unit: bool, batch_tokens: int
-    ) -> Vectors:
         def read(hidden: Tensor, batch: EncoderBatch) -> Tensor:
             pooled = pool(hidden, batch.valid, mode)
             return normalized(pooled) if unit else pooled
 
         vectors = np.empty((len(inputs), self.module.config.d_model), dtype=np.float32)
-        for rows, values in encode(self.twin, inputs, batch_tokens, read):
+        for rows, values in encode(self.twin, inputs, batch_tokens or self.batch_tokens, read):
             vectors[rows] = values.cpu().numpy()
         return vectors
 
@@ -138,7 +138,7 @@ class Encoder:
         first: Sequence[str],
         second: Sequence[str],
         *,
-        place: Callable[[int], str] = text_number,
+        place: Callable[[int], str] = pair_number,
     ) -> Vectors:
         """The cosine of each text of `first` with that of `second` at the same place [N].
 
@@ -147,12 +147,12 @@ class Encoder:
         """
         if len(first) != len(second):
             raise UsageError(f"{len(first)} texts beside {len(second)}; give pairs")
-        texts = [*first, *second]
-        inputs = encoder_inputs(texts, self.tokenizer, self.max_seq_len)
-        for i, given in enumerate(inputs):
-            if len(given.token_ids) == N_SPECIALS:
-                raise DataError(f"{place(i % len(first))}: {texts[i]!r} has no tokens to compare")
-        both = self._embed(inputs, self.pooling.mode, True, self.batch_tokens)
+
+        def name(row: int) -> str:
+            which, pair = divmod(row, len(first))
+            return f"{place(pair)}: the {('first', 'second')[which]} text"
+
+        both = self.embed([*first, *second], normalize=True, on_empty="refuse", place=name)
         cosines: Vectors = np.einsum("ne,ne->n", both[: len(first)], both[len(first) :])
         return cosines
 
@@ -163,8 +163,8 @@ class Encoder:
 
         Several masks are filled together and scored jointly, from left to right. `candidates`:
         words or phrases to rank at the place of the text's one `[MASK]`, each of as many pieces as
-        it takes. Raises DataError for a text without a mask or too long and a candidate that the
-        vocabulary cannot spell, UsageError for a `top_k` below 1, ModelFileError for a model
+        it takes. Raises DataError for a text without a mask or too long and for a candidate that
+        the vocabulary cannot spell, UsageError for a top_k below 1, ModelFileError for a model
         without the head of masked words.
         """
         return fill_masks(self.model, self.tokenizer, text, top_k, candidates)

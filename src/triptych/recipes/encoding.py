@@ -23,6 +23,7 @@ from triptych.recipes.fast_twin import FastTwin
 from triptych.tokenizers.wordpiece import WordPiece
 
 OnTooLong = Literal["cut", "refuse"]
+OnEmpty = Literal["keep", "refuse"]
 Trunk = Callable[[Tensor, Tensor, Tensor], Tensor]
 """token ids, valid and segment ids [B, T] each -> hidden [B, T, E]."""
 
@@ -30,6 +31,11 @@ Trunk = Callable[[Tensor, Tensor, Tensor], Tensor]
 def text_number(row: int) -> str:
     """What a text is called in messages where nothing better is known: by its number, from 1."""
     return f"text {row + 1}"
+
+
+def pair_number(row: int) -> str:
+    """What a pair is called there."""
+    return f"pair {row + 1}"
 
 
 @dataclass(frozen=True)
@@ -59,13 +65,17 @@ def encoder_inputs(
     max_seq_len: int,
     on_too_long: OnTooLong = "cut",
     place: Callable[[int], str] = text_number,
+    on_empty: OnEmpty = "keep",
 ) -> list[EncoderInput]:
     """`[CLS] text [SEP]` for each text; longer ones lose their end, and it is said once how many.
 
-    With `on_too_long` "refuse", a longer one raises DataError with its place and its length.
+    With `on_too_long` "refuse", a longer one raises DataError with its place and its length; with
+    `on_empty` "refuse", one without tokens raises it with its place.
     """
     inputs, cut = [], []
     for i, pieces in enumerate(tokenizer.encode(texts)):
+        if not pieces and on_empty == "refuse":
+            raise DataError(f"{place(i)} has no tokens ({texts[i][:40]!r}); give some words")
         if len(pieces) + 2 > max_seq_len:
             if on_too_long == "refuse":
                 raise DataError(

@@ -24,9 +24,10 @@ class Filling:
     """One way to fill the masks of a text."""
 
     text: str
-    """The text with the masks filled in, as the vocabulary spells it."""
+    """The text as it was given, with the words in place of its masks."""
     words: tuple[str, ...]
-    """What stands at each mask; of a candidate, all its pieces as one."""
+    """What stands at each mask, as the vocabulary spells it; of a candidate, all its pieces as
+    one."""
     log_probability: float
     """Jointly of all masks, nats."""
     token_ids: tuple[int, ...]
@@ -42,22 +43,43 @@ def fill_masks(
 ) -> list[Filling]:
     """As `Encoder.fill`."""
     if top_k < 1:
-        raise UsageError(f"top_k is {top_k}; ask for at least 1")
+        raise UsageError(f"top_k is {top_k}; choose 1 or more")
     if "masked_words" not in model.heads:
         raise ModelFileError(
             "this model has no head for masked words; use one that was pretrained with it, such "
             "as BertForPreTraining or BertForMaskedLM"
         )
-    pieces = tokenizer.encode([text])[0]
-    n_masks = pieces.count(tokenizer.mask_id)
-    if n_masks == 0:
+    pieces, spans = tokenizer.encode_with_spans(text)
+    masks = [span for i, span in zip(pieces, spans, strict=True) if i == tokenizer.mask_id]
+    if not masks:
         raise DataError(f"there is no [MASK] in {text[:80]!r}; write [MASK] where a word is wanted")
     if candidates is None:
         found = _search(model, _whole(tokenizer, pieces, model), top_k, tokenizer)
-        return [_filling(tokenizer, pieces, token_ids, score) for token_ids, score in found]
-    if n_masks > 1:
-        raise DataError(f"candidates are for one [MASK], and {text[:80]!r} has {n_masks}")
-    return _ranked(model, tokenizer, pieces, candidates)[:top_k]
+        return [
+            _filling(text, masks, tokenizer.tokens(token_ids), score, token_ids)
+            for token_ids, score in found
+        ]
+    if len(masks) > 1:
+        raise DataError(f"candidates are for one [MASK], and {text[:80]!r} has {len(masks)}")
+    ranked = _ranked(model, tokenizer, pieces, _candidate_ids(tokenizer, candidates))[:top_k]
+    return [
+        _filling(text, masks, [tokenizer.decode(token_ids)], score, token_ids)
+        for token_ids, score in ranked
+    ]
+
+
+def _candidate_ids(tokenizer: WordPiece, candidates: Sequence[str]) -> list[list[int]]:
+    """The pieces of each candidate. Raises DataError for one that is no words of the vocabulary."""
+    encoded = tokenizer.encode(candidates)
+    for candidate, ids in zip(candidates, encoded, strict=True):
+        special = [i for i in ids if i in tokenizer.special_ids]
+        if special or not ids:
+            what = tokenizer.tokens(special[:1])[0] if special else "nothing"
+            raise DataError(
+                f"the candidate {candidate!r} gives {what} in this vocabulary, which has no "
+                "probability; give words that it can spell"
+            )
+    return encoded
 
 
 def _whole(tokenizer: WordPiece, pieces: list[int], model: BertWithHeads) -> list[int]:
@@ -95,16 +117,12 @@ def _search(
 
 
 def _ranked(
-    model: BertWithHeads, tokenizer: WordPiece, pieces: list[int], candidates: Sequence[str]
-) -> list[Filling]:
-    """Every candidate at the one mask, with as many masks as it has pieces."""
+    model: BertWithHeads, tokenizer: WordPiece, pieces: list[int], candidates: list[list[int]]
+) -> list[tuple[tuple[int, ...], float]]:
+    """Every candidate at the one mask, with as many masks as it has pieces, best first."""
     place = pieces.index(tokenizer.mask_id)
     found = []
-    for candidate, ids in zip(candidates, tokenizer.encode(candidates), strict=True):
-        if not ids or tokenizer.special_ids & set(ids):
-            raise DataError(
-                f"the candidate {candidate!r} has no pieces in this vocabulary; leave it out"
-            )
+    for ids in candidates:
         masked = [*pieces[:place], *[tokenizer.mask_id] * len(ids), *pieces[place + 1 :]]
         token_ids = _whole(tokenizer, masked, model)
         score = 0.0
@@ -112,9 +130,8 @@ def _ranked(
             log_p = _log_probabilities(model, torch.tensor([token_ids]), i, tokenizer)
             score += float(log_p[0, token_id])
             token_ids[i] = token_id
-        text = tokenizer.decode(token_ids)
-        found.append(Filling(text, (tokenizer.decode(ids),), score, tuple(ids)))
-    return sorted(found, key=lambda filling: -filling.log_probability)
+        found.append((tuple(ids), score))
+    return sorted(found, key=lambda filling: -filling[1])
 
 
 @torch.inference_mode()
@@ -131,9 +148,17 @@ def _log_probabilities(
 
 
 def _filling(
-    tokenizer: WordPiece, pieces: list[int], token_ids: tuple[int, ...], score: float
+    text: str,
+    masks: list[tuple[int, int]],
+    words: list[str],
+    score: float,
+    token_ids: tuple[int, ...],
 ) -> Filling:
-    left = iter(token_ids)
-    filled = [next(left) if i == tokenizer.mask_id else i for i in pieces]
-    words = tuple(tokenizer.tokens(token_ids))
-    return Filling(tokenizer.decode(filled), words, score, token_ids)
+    """With a word in place of each mask of the text, which stand at (start, end)."""
+    filled, done = "", 0
+    for (start, end), word in zip(masks, words, strict=True):
+        filled += text[done:start]
+        continues = word.startswith("##") and len(word) > 2
+        filled = filled.rstrip() + word[2:] if continues else filled + word
+        done = end
+    return Filling(filled + text[done:], tuple(words), score, token_ids)

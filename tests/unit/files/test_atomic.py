@@ -14,6 +14,7 @@ import pytest
 from triptych.errors import DiskFullError, MachineError, ModelFileError, UsageError
 from triptych.files import atomic
 from triptych.files.atomic import (
+    check_writable,
     clear_leftovers,
     complete_folder,
     fill_file,
@@ -36,6 +37,15 @@ def way(request, monkeypatch):
     """Both ways of replacing a folder."""
     if request.param == "two renames":
         monkeypatch.setattr(atomic, "exchange", lambda one, other: False)
+
+
+def test_where_a_file_cannot_be_put_is_known_beforehand(tmp_path):
+    check_writable(tmp_path / "a" / "b" / "x.npy")
+    assert os.listdir(tmp_path / "a" / "b") == []
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file" / "x.npy", tmp_path / "a", Path("/proc/x.npy")):
+        with pytest.raises(MachineError, match=f"cannot write {place}: .*; choose another place"):
+            check_writable(place)
 
 
 @pytest.mark.usefixtures("way")

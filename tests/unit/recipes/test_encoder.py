@@ -3,6 +3,7 @@
 import itertools
 import logging
 import math
+import re
 
 import numpy as np
 import pytest
@@ -141,6 +142,34 @@ def test_candidates_of_several_pieces(encoder: Encoder) -> None:
     assert found == sorted(found, key=lambda f: -f.log_probability)
 
 
+@pytest.mark.parametrize(
+    ("candidate", "what"),
+    [("☃", r"\[UNK\]"), ("[MASK]", r"\[MASK\]"), ("bank ☃", r"\[UNK\]"), (" ", "nothing")],
+)
+def test_a_candidate_without_probability_is_refused(
+    encoder: Encoder, candidate: str, what: str
+) -> None:
+    with pytest.raises(DataError, match=f"the candidate '{re.escape(candidate)}' gives {what} in"):
+        encoder.fill("the [MASK]", candidates=["bank", candidate])
+
+
+def test_the_text_around_the_masks_is_kept(encoder: Encoder) -> None:
+    (found,) = encoder.fill("The ☃'s [MASK],  was\tLóng", candidates=["River bank"])
+    assert found.text == "The ☃'s river bank,  was\tLóng"
+    for filling in encoder.fill("[MASK] the\u2028 ☃ [MASK]!", top_k=9):
+        first, second = filling.words
+        middle = "the\u2028 ☃" + (second[2:] if second.startswith("##") else f" {second}")
+        assert filling.text == f"{first.removeprefix('##')} {middle}!"
+
+
+def test_a_piece_that_continues_a_word_is_joined_to_it(encoder: Encoder) -> None:
+    every = encoder.fill("Swim [MASK] .", top_k=1000)
+    texts = {filling.words[0]: filling.text for filling in every}
+    continued = next(word for word in texts if word.startswith("##"))
+    assert texts[continued] == f"Swim{continued[2:]} ."
+    assert texts["bank"] == "Swim bank ."
+
+
 def test_probabilities_sum_to_one(encoder: Encoder) -> None:
     every = encoder.fill("the [MASK]", top_k=10_000)
     assert len(every) == encoder.tokenizer.vocab_size - 5
@@ -156,6 +185,9 @@ def test_what_cannot_be_filled_is_said(encoder: Encoder, tokenizer: WordPiece) -
         encoder.fill("[MASK] " + "bank " * 600)
     with pytest.raises(ModelFileError, match="no head for masked words"):
         made(tokenizer, "pooler").fill("the [MASK]")
+    for k in (0, -1):
+        with pytest.raises(UsageError, match=f"top_k is {k}; choose 1 or more"):
+            encoder.fill("the [MASK]", top_k=k)
 
 
 def test_a_word_in_its_sentence(encoder: Encoder) -> None:
@@ -220,3 +252,12 @@ def test_similarity_is_the_cosine(encoder: Encoder) -> None:
     np.testing.assert_allclose(found, cosines, atol=1e-6)
     with pytest.raises(UsageError, match="1 texts beside 2"):
         encoder.similarity(["a"], ["a", "b"])
+
+
+def test_texts_without_tokens_are_not_compared(encoder: Encoder) -> None:
+    for empty in ("", " \t", "\u0085"):
+        with pytest.raises(DataError, match=r"pair 2: the first text has no tokens \('.*'\)"):
+            encoder.similarity(["bank", empty], ["bank", "bank"])
+        with pytest.raises(DataError, match="x:7: the second text has no tokens"):
+            encoder.similarity(["bank"], [empty], place=lambda _: "x:7")
+    assert encoder.embed([""]).any(), "alone it has the vector of the special tokens"

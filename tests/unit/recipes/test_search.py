@@ -32,8 +32,25 @@ def test_edges() -> None:
     assert nearest(corpus[:1], corpus[:0], 2) == [[]]
     with pytest.raises(DataError, match="both must come from one model"):
         nearest(corpus[:, :2], corpus)
-    with pytest.raises(UsageError, match="top_k is -1; ask for at least 1"):
-        nearest(corpus, corpus, -1)
-    corpus[1, 2] = np.nan
-    with pytest.raises(DataError, match=r"the vector of row 1 \(from 0\) has a value"):
-        nearest(corpus[:1], corpus)
+    with pytest.raises(DataError, match=r"queries are \(4,\)"):
+        nearest(corpus[0], corpus[0])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+def test_a_row_that_has_no_length_is_named(value: float) -> None:
+    corpus = np.ones((5, 4), dtype=np.float32)
+    bad = corpus.copy()
+    bad[3, 1] = value
+    with pytest.raises(DataError, match=r"row 3 of the corpus has the length (nan|inf)"):
+        nearest(corpus[:1], bad)
+    with pytest.raises(DataError, match="row 3 of the queries"):
+        nearest(bad, corpus)
+    with pytest.raises(DataError, match=r"x\.txt:4 has the length"):
+        nearest(corpus[:1], bad, place=lambda row: f"x.txt:{row + 1}")
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_at_least_one_is_asked_for(k: int) -> None:
+    corpus = np.ones((3, 4), dtype=np.float32)
+    with pytest.raises(UsageError, match=f"top_k is {k}; choose 1 or more"):
+        nearest(corpus[:1], corpus, k)
