@@ -127,13 +127,14 @@ def row(
     running: Apart,
     encoder: Encoder,
     texts: list[str],
+    expected: Vectors,
     peaks: dict[str, float],
     arguments: argparse.Namespace,
 ) -> dict[str, object]:
     """One load, compared, timed and printed."""
     lengths = [len(ids) + 2 for ids in encoder.tokenizer.encode(texts)]
     n_tokens = sum(min(length, MAX_SEQ_LEN) for length in lengths)
-    cosines = compare(running, texts, sentence_transformers_(weights(), "fp32")(texts))
+    cosines = compare(running, texts, expected)
     timing = running.time_in_turn(arguments.rounds, 1, texts, cpu_time=arguments.cpu_time)
     rates = {name: n_tokens / timing.median(name) for name in running.pipes}
     print(f"{len(texts)} texts, {n_tokens:,} tokens, the longest {min(max(lengths), MAX_SEQ_LEN)}")
@@ -173,8 +174,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         makers = contestants(folder, Path(work), arguments.precision, arguments.threads)
         with Apart(makers, arguments.threads) as running:
+            expect = sentence_transformers_(folder, "fp32")
             rows = [
-                {"load": name, **row(running, encoder, texts, peaks, arguments)}
+                {"load": name, **row(running, encoder, texts, expect(texts), peaks, arguments)}
                 for name, texts in loads.items()
             ]
     result = {

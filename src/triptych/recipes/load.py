@@ -17,6 +17,7 @@ from triptych.recipes.vectors_folder import holds_vectors, load_vectors
 from triptych.recipes.word_encoder import WordEncoder
 from triptych.runtime.attention import use_fast_attention
 from triptych.runtime.device import choose_device
+from triptych.runtime.freed import give_back
 from triptych.runtime.packed import Precision
 
 Model = Translator | Encoder | Generator | WordEncoder | WordVectors
@@ -58,6 +59,7 @@ def load(
         _check_precision(precision, "word vectors", "fp32")
         return load_vectors(path, verify=verify)
     folder = checkpoint.load_folder(path, verify=verify, mapped=mapped)
+    give_back()  # reading may have taken as much again
     use_fast_attention(folder.model)
     if isinstance(folder.model, Gpt):
         return Generator.from_folder(folder, place, precision)

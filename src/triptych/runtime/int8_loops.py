@@ -18,7 +18,7 @@ from triptych.runtime.team import Arrays, Kernel, Scalar, address, floats, inner
 LEVELS = 127
 SMALLEST = 1e-30
 """In place of the largest number of a row that is all zeros."""
-PIECE = 4096
+PIECE = 256
 """Rows of a weight that are looked at in one go."""
 exact = partial(inner, sums=False)
 SIZE, INFINITY = np.int32(0x7FFFFFFF), np.int32(0x7F800000)

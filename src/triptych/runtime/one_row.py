@@ -105,10 +105,10 @@ class Int8Row:
 
     def __init__(self, w: Tensor, scale: Tensor, bias: Tensor | None) -> None:
         self.w, self.scale = w, scale / LEVELS
-        # Piece by piece, since a sum of bytes is one of a copy in 32 bits.
-        self.shift = (
-            torch.cat([some.sum(1, dtype=torch.int32) for some in torch.split(w, PIECE)]) * 128
-        )
+        self.shift = torch.empty(len(w), dtype=torch.int32)
+        for some, sums in zip(torch.split(w, PIECE), torch.split(self.shift, PIECE), strict=True):
+            torch.sum(some, 1, dtype=torch.int32, out=sums)  # by way of a copy of it in 32 bits
+        self.shift *= 128
         self.bias = torch.zeros(len(w)) if bias is None else bias.detach().float().contiguous()
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from triptych.data.next_sentence import N_SPECIAL
 from triptych.data.pretraining_batches import PretrainingBatch
 from triptych.recipes.bert_data import BertCorpus
-from triptych.recipes.bert_run import BertData, BertRun, BertShape
+from triptych.recipes.bert_run import SHORTEST, BertData, BertRun, BertShape
 from triptych.recipes.bert_validation import BertValidation
 from triptych.recipes.train_bert import make_model
 
@@ -104,3 +105,7 @@ def test_one_forward_pass_gives_everything(corpus: BertCorpus) -> None:
 def test_files_of_one_name_are_numbered(corpus: BertCorpus) -> None:
     same = replace(corpus.data, valid_text=("wiki/valid.txt", "books/valid.txt.xz"))
     assert BertCorpus(same, corpus.folder).valid_files() == ["valid_1", "valid_2"]
+
+
+def test_the_shortest_input_of_a_run_is_that_of_its_pairs() -> None:
+    assert SHORTEST == N_SPECIAL + 2
