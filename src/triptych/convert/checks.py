@@ -3,10 +3,10 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from triptych.errors import ModelFileError
+from triptych.files.tensors import not_finite
 
 LARGEST_SIZE = 2**31 - 1
 
@@ -60,8 +60,7 @@ def check_tensor(name: str, shape: tuple[int, ...], found: Tensor, place: str) -
         )
     if not found.is_floating_point():
         raise ModelFileError(f"{place}: {name} is {found.dtype}, not floating point")
-    n_bad = int((~torch.isfinite(found)).sum())
-    if n_bad:
+    if n_bad := not_finite(found):
         raise ModelFileError(f"{place}: {name} has {n_bad} values that are not finite numbers")
 
 

@@ -181,11 +181,12 @@ def _read_merges(path: Path, vocab: Mapping[str, int]) -> list[Merge]:
                 f"{path}:{number}: {line[:40]!r} is not two tokens with a space between them: "
                 "copy the file again"
             )
-        merges.append((parts[0], parts[1]))
-        unknown = [token for token in (*parts, "".join(parts)) if token not in vocab]
-        if unknown:
+        left, right = parts
+        merges.append((left, right))
+        if not (left in vocab and right in vocab and left + right in vocab):
+            unknown = next(t for t in (left, right, left + right) if t not in vocab)
             raise ModelFileError(
-                f"{path}:{number}: {unknown[0]!r} is not in {VOCAB_FILE}: the two files belong to "
+                f"{path}:{number}: {unknown!r} is not in {VOCAB_FILE}: the two files belong to "
                 "different models, or one is cut short"
             )
     return merges
@@ -222,9 +223,12 @@ def _problem(tokenizer: Tokenizer, names: SpecialNames) -> str | None:
     added = tokenizer.get_added_tokens_decoder()
     if any(token.lstrip or token.rstrip for token in added.values() if not token.special):
         return "has an added token that swallows white space"
-    plain = (token for token, i in vocab.items() if i not in added and token not in names.all())
-    odd = next((token for token in plain if not BYTE_OF_LETTER.keys() >= set(token)), None)
-    return None if odd is None else f"has the token {odd!r}, which is not spelled in bytes"
+    special = {*added, *map(vocab.get, names.all())}
+    plain = [token for token, i in vocab.items() if i not in special]
+    if BYTE_OF_LETTER.keys() >= set("".join(plain)):
+        return None
+    odd = next(token for token in plain if not BYTE_OF_LETTER.keys() >= set(token))
+    return f"has the token {odd!r}, which is not spelled in bytes"
 
 
 def _around(tokenizer: Tokenizer) -> dict[str, Any]:

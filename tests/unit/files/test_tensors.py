@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from triptych.errors import ModelFileError
-from triptych.files.tensors import load_tensors, save_tensors, total_bytes
+from triptych.files.tensors import load_tensors, not_finite, save_tensors, total_bytes
 
 
 @pytest.fixture
@@ -98,3 +98,14 @@ def test_a_file_cut_anywhere_is_refused(tmp_path, tensors):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ModelFileError, match=r"absent.safetensors is missing"):
         load_tensors(tmp_path / "absent.safetensors")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_values_that_are_not_finite_are_counted(dtype):
+    largest = torch.finfo(dtype).max
+    assert not_finite(torch.full((5, 7), largest, dtype=dtype)) == 0  # whose sum is infinite
+    x = torch.zeros(5, 7, dtype=dtype)
+    assert not_finite(x) == 0
+    x[1, 2], x[3, 4], x[4, 4] = float("nan"), float("inf"), -float("inf")
+    assert not_finite(x) == 3
+    assert not_finite(x.mT) == 3
