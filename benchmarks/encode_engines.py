@@ -2,10 +2,13 @@
 
 Each makes its own batches of 32 texts, the longest first, as sentence-transformers does, whose
 tokenizer, pooling and normalisation they share; ours has its own. ONNX Runtime and OpenVINO run
-what is exported here from transformers' model.
+what is exported here from transformers' model: one batch at a time on all threads and, in streams,
+as many batches at a time as there are threads, on one each.
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,24 +44,25 @@ def sentence_transformers_(folder: Path, precision: str) -> Embed:
     )
 
 
-def onnxruntime_(folder: Path, precision: str, work: Path, threads: int) -> Embed:
+def onnxruntime_(
+    folder: Path, precision: str, work: Path, threads: int, n_streams: int = 1
+) -> Embed:
     """fp32, or int8 by its dynamic quantisation, a scale for each output."""
     import onnxruntime
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    path = work / "model.onnx"
-    if not path.exists():
-        _export(folder, path)
+    path = work / f"{precision}-{n_streams}.onnx"
+    _export(folder, path)
     if precision == "int8":
-        path, given = work / "model-int8.onnx", path
+        path, given = path.with_suffix(".int8.onnx"), path
         quantize_dynamic(given, path, weight_type=QuantType.QInt8, per_channel=True)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads // n_streams
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return _with_shared_parts(folder, lambda given: session.run(None, given)[0])
+    return _with_shared_parts(folder, lambda given: session.run(None, given)[0], n_streams)
 
 
-def openvino_(folder: Path, precision: str, threads: int) -> Embed:
+def openvino_(folder: Path, precision: str, threads: int, n_streams: int = 1) -> Embed:
     """fp32, or bf16 by its hint."""
     import openvino
 
@@ -68,22 +72,30 @@ def openvino_(folder: Path, precision: str, threads: int) -> Embed:
     hints = {
         "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
         "INFERENCE_NUM_THREADS": threads,
-        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": n_streams,
     }
     compiled = openvino.Core().compile_model(model, "CPU", hints)
-    return _with_shared_parts(folder, lambda given: compiled(given)[0])
+    return _with_shared_parts(
+        folder, lambda given: compiled.create_infer_request().infer(given)[0], n_streams
+    )
 
 
-def engines(precision: str) -> dict[str, Callable[..., Embed]]:
+def engines(
+    folder: Path, precision: str, work: Path, threads: int
+) -> dict[str, Callable[[], Embed]]:
     """Who computes in this precision and is installed; ours, where it does, first."""
-    found: dict[str, Callable[..., Embed]] = {}
+    found: dict[str, Callable[[], Embed]] = {}
     if precision != "int8":
-        found["triptych"] = triptych_
-        found["sentence-transformers"] = sentence_transformers_
+        found["triptych"] = partial(triptych_, folder, precision)
+        found["sentence-transformers"] = partial(sentence_transformers_, folder, precision)
     if precision != "bf16" and has("onnxruntime"):
-        found["ONNX Runtime"] = onnxruntime_
+        found["ONNX Runtime"] = partial(onnxruntime_, folder, precision, work, threads)
     if precision != "int8" and has("openvino"):
-        found["OpenVINO"] = openvino_
+        found["OpenVINO"] = partial(openvino_, folder, precision, threads)
+    if threads > 1:
+        peers = [name for name in found if name in ("ONNX Runtime", "OpenVINO")]
+        streams = {f"{name} in streams": partial(found[name], n_streams=threads) for name in peers}
+        found |= streams
     return found
 
 
@@ -119,27 +131,30 @@ def _export(folder: Path, path: Path) -> None:
     )
 
 
-def _with_shared_parts(folder: Path, run: Run) -> Embed:
-    """Tokenise, run a batch at a time, mean of the real tokens, length 1."""
+def _with_shared_parts(folder: Path, run: Run, n_streams: int) -> Embed:
+    """Tokenise, run so many batches at a time, mean of the real tokens, length 1."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
 
+    def vectors_of(texts: list[str]) -> Vectors:
+        given = tokenizer(
+            texts, padding=True, truncation=True, max_length=MAX_SEQ_LEN,
+            return_token_type_ids=True, return_tensors="np",
+        )  # fmt: skip
+        hidden = run({name: given[name].astype(np.int64) for name in NAMES})
+        weights = given["attention_mask"][..., None].astype(np.float32)
+        mean = (hidden * weights).sum(axis=1) / weights.sum(axis=1)
+        return np.asarray(mean / np.linalg.norm(mean, axis=1, keepdims=True), dtype=np.float32)
+
     def embed(texts: Sequence[str]) -> Vectors:
         order = np.argsort([-len(text) for text in texts])
-        found = np.empty((len(texts), 0), np.float32)
-        for start in range(0, len(order), BATCH):
-            rows = order[start : start + BATCH]
-            given = tokenizer(
-                [texts[i] for i in rows], padding=True, truncation=True, max_length=MAX_SEQ_LEN,
-                return_token_type_ids=True, return_tensors="np",
-            )  # fmt: skip
-            hidden = run({name: given[name].astype(np.int64) for name in NAMES})
-            weights = given["attention_mask"][..., None].astype(np.float32)
-            mean = (hidden * weights).sum(axis=1) / weights.sum(axis=1)
-            if not found.size:
-                found = np.empty((len(texts), mean.shape[1]), np.float32)
-            found[rows] = mean / np.linalg.norm(mean, axis=1, keepdims=True)
-        return found
+        batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+        with ThreadPoolExecutor(n_streams) as pool:
+            found = list(pool.map(vectors_of, [[texts[i] for i in rows] for rows in batches]))
+        vectors = np.empty((len(texts), found[0].shape[1]), np.float32)
+        for rows, some in zip(batches, found, strict=True):
+            vectors[rows] = some
+        return vectors
 
     return embed

@@ -20,6 +20,8 @@ from triptych.errors import DataError, UsageError
 from triptych.files.notices import notice
 from triptych.models.heads import BertWithHeads
 from triptych.recipes.fast_twin import FastTwin
+from triptych.runtime.encoder import FastBert
+from triptych.runtime.streams import in_streams
 from triptych.tokenizers.wordpiece import WordPiece
 
 OnTooLong = Literal["cut", "refuse"]
@@ -138,20 +140,30 @@ def encode(
     batch_tokens: int,
     read: Callable[[Tensor, EncoderBatch], Tensor],
 ) -> Iterator[tuple[list[int], Tensor]]:
-    """(rows, what `read(hidden [B, T, E], batch)` gives for them) for each batch."""
+    """(rows, what `read(hidden [B, T, E], batch)` gives for them) for each batch.
+
+    The batches of a fast twin in bf16 on a CPU go side by side (`runtime/streams.py`).
+    """
     model: BertWithHeads = twin.module
-    place = model.bert.norm.weight.device
-    trunk = twin()
-    with torch.inference_mode():
-        for batch in padded_batches(inputs, batch_tokens, model.config.trunk.pad_id):
-            batch = EncoderBatch(
-                batch.rows,
-                batch.token_ids.to(place),
-                batch.valid.to(place),
-                batch.segment_ids.to(place),
-            )
-            hidden = trunk(batch.token_ids, batch.valid, batch.segment_ids)
-            yield batch.rows, read(hidden, batch)
+    weight, trunk = model.bert.norm.weight, twin()
+    place = weight.device
+
+    @torch.inference_mode()
+    def work(batch: EncoderBatch) -> tuple[list[int], Tensor]:
+        batch = EncoderBatch(
+            batch.rows,
+            batch.token_ids.to(place),
+            batch.valid.to(place),
+            batch.segment_ids.to(place),
+        )
+        hidden = trunk(batch.token_ids, batch.valid, batch.segment_ids)
+        return batch.rows, read(hidden, batch)
+
+    batches = padded_batches(inputs, batch_tokens, model.config.trunk.pad_id)
+    is_many = sum(len(given.token_ids) for given in inputs) > batch_tokens
+    is_bf16_twin = isinstance(trunk, FastBert) and weight.dtype == torch.bfloat16
+    go = in_streams if is_many and is_bf16_twin and place.type == "cpu" else map
+    yield from go(work, batches)
 
 
 def head_outputs(

@@ -1,5 +1,6 @@
 """An encoder in use: vectors, fillings and words in their sentences, with random weights."""
 
+import copy
 import itertools
 import logging
 import math
@@ -14,6 +15,7 @@ from triptych.data.occurrences import word_span
 from triptych.errors import ConfigError, DataError, ModelFileError, UsageError
 from triptych.models.heads import BertWithHeads, BertWithHeadsConfig
 from triptych.models.presets import bert_preset
+from triptych.recipes import encoding
 from triptych.recipes.encoder import Encoder
 from triptych.tokenizers.wordpiece import WordPiece
 
@@ -261,3 +263,17 @@ def test_texts_without_tokens_are_not_compared(encoder: Encoder) -> None:
         with pytest.raises(DataError, match="x:7: the second text has no tokens"):
             encoder.similarity(["bank"], [empty], place=lambda _: "x:7")
     assert encoder.embed([""]).any(), "alone it has the vector of the special tokens"
+
+
+def test_batches_side_by_side_are_those_one_after_another(
+    tokenizer: WordPiece, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In bf16 on a CPU, with more than one batch; an encoder in fp32 has no streams."""
+    single = made(tokenizer)
+    encoder = Encoder(copy.deepcopy(single.model), tokenizer, precision="bf16")
+    found = encoder.embed(TEXTS * 5, batch_tokens=20)
+    monkeypatch.setattr(encoding, "in_streams", map)
+    np.testing.assert_allclose(encoder.embed(TEXTS * 5, batch_tokens=20), found, atol=0.02)
+    monkeypatch.setattr(encoding, "in_streams", lambda *_: pytest.fail("streams"))
+    single.embed(TEXTS * 5, batch_tokens=20)
+    encoder.embed(TEXTS, batch_tokens=1000)
