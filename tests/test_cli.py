@@ -125,7 +125,10 @@ OPTIONS = {
     "embed": f"MODEL --input --out --quiet {EMBEDDING} {MACHINE}",
     "search": f"MODEL --corpus --vectors --query --top-k --json --quiet {EMBEDDING} {MACHINE}",
     "similarity": f"MODEL FIRST SECOND --json {MACHINE}",
-    "senses": ("MODEL WORD --sentences --static --layer --clusters --out --seed --json " + MACHINE),
+    "senses": (
+        "MODEL WORD --sentences --static --layer --clusters --out --vectors --seed --json "
+        + MACHINE
+    ),
     "neighbors": "VECTORS WORD --top-k --by --json",
     "analogy": "VECTORS A B C --top-k --json",
     "evaluate translation": (

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from triptych.data.occurrences import Occurrence, read_occurrences
     from triptych.errors import (
         ConfigError,
         DataError,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from triptych.recipes.translation import Translation
     from triptych.recipes.translator import Translator
     from triptych.recipes.word_encoder import WordEncoder
+    from triptych.recipes.words_in_context import word_model
 
 __version__ = "0.1.0"
 
@@ -64,6 +66,7 @@ __all__ = [
     "MachineError",
     "ModelFileError",
     "Neighbor",
+    "Occurrence",
     "TranslateOptions",
     "Translation",
     "Translator",
@@ -74,6 +77,8 @@ __all__ = [
     "__version__",
     "load",
     "nearest",
+    "read_occurrences",
+    "word_model",
 ]
 
 _HOMES = {
@@ -93,6 +98,7 @@ _HOMES = {
     "Hit": "recipes.search",
     "LayerMix": "predecessors.elmo",
     "Neighbor": "predecessors.vectors",
+    "Occurrence": "data.occurrences",
     "TranslateOptions": "recipes.translate_options",
     "Translation": "recipes.translation",
     "Translator": "recipes.translator",
@@ -100,6 +106,8 @@ _HOMES = {
     "WordVectors": "predecessors.vectors",
     "load": "recipes.load",
     "nearest": "recipes.search",
+    "read_occurrences": "data.occurrences",
+    "word_model": "recipes.words_in_context",
 }
 
 

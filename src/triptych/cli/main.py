@@ -111,7 +111,7 @@ def _answer(error: BaseException) -> tuple[int, str]:
         return INTERRUPTED, "interrupted"
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError) or "out of memory" in text or "allocate memory" in text:
-        remedy = "give smaller batches with --batch-tokens, or a machine with more"
+        remedy = "give smaller batches (--batch-tokens) or a narrower model, or a larger machine"
         return MachineError.exit_status, f"there is not enough memory; {remedy}"
     if isinstance(error, OSError):
         return MachineError.exit_status, f"the machine refused: {text}"

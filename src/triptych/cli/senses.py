@@ -8,6 +8,7 @@ from typing import Annotated
 from triptych.cli.common import Machine
 from triptych.cli.options import POSITIONAL
 from triptych.config import Range
+from triptych.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,8 @@ class Options:
     """As many as the file names senses, or 2, if not given."""
     out: Path | None = None
     """The picture, a PNG; WORD.png if not given."""
+    vectors: Path | None = None
+    """A file for the vectors by layer, a NumPy .npz (docs/senses.md)."""
     seed: Annotated[int, Range(0)] = 1
     """Of the clusters' beginnings."""
     json: bool = False
@@ -38,8 +41,11 @@ class Options:
 def run(options: Options) -> int:
     """Cluster the word's vectors, and draw them by sense where known, else by cluster."""
     from triptych.recipes.senses import read_occurrences, word_senses
-    from triptych.recipes.words_in_context import word_model
+    from triptych.recipes.words_in_context import save_layers, word_model
 
+    out = options.out or Path(f"{options.word.replace('/', '-')}.png")
+    if out.suffix.lower() != ".png":
+        raise UsageError(f"--out is {out}, and the picture is a PNG; end its name in .png")
     uses = read_occurrences(options.sentences, options.word)
     names = [options.model] if options.static is None else [options.static, options.model]
     models = [word_model(name, device=options.machine.choose()) for name in names]
@@ -51,7 +57,8 @@ def run(options: Options) -> int:
         n_clusters=options.clusters,
         seed=options.seed,
     )
-    out = options.out or Path(f"{options.word.replace('/', '-')}.png")
     found.draw(out)
+    if options.vectors is not None:
+        save_layers(options.vectors, models[-1], uses)
     print(json.dumps(found.to_json(), indent=1) if options.json else f"{found}\npicture: {out}")
     return 0

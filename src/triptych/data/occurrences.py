@@ -63,4 +63,4 @@ def _occurrences(
                 f"{place} does not hold the word {word!r}: {text[:80]!r}; leave the line out, or "
                 "name the word as it stands there"
             )
-        yield Occurrence(text, *span, place, sense[0].strip() if sense else None)
+        yield Occurrence(text, *span, place, (sense[0].strip() if sense else "") or None)

@@ -103,7 +103,7 @@ def _read_word(folder: Path) -> SenseSet:
         tuple(_read_part(folder / f"{part}.data.txt", folder / f"{part}.gold.txt", senses))
         for part in ("train", "test")
     )
-    return SenseSet(folder.name, train, test)
+    return SenseSet(folder.resolve().name, train, test)
 
 
 def _read_part(data: Path, gold: Path, senses: dict[str, Any]) -> Iterator[Occurrence]:

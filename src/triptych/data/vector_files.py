@@ -5,10 +5,12 @@ word2vec, binary   "V E", then for each word: the word, a space, E floats of 4 b
                    and, as the original program has it but gensim has not, a line feed
 GloVe              as word2vec's text, without the first line
 
-Files may be compressed (.gz, .xz, .zst). A word may hold spaces, as some of GloVe's do: the numbers
-are counted from the end of the line.
+Files that are read may be compressed (.gz, .xz, .zst). A word may hold spaces, as some of GloVe's
+do: the numbers are counted from the end of the line. Its last part must be no number, or a line
+with a number too many would be a word.
 """
 
+import re
 import string
 from array import array
 from collections.abc import Iterator, Sequence
@@ -19,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from triptych.data.text import PathLike, open_bytes, read_lines
-from triptych.errors import DataError
+from triptych.errors import DataError, UsageError
 from triptych.files.atomic import write_stream
 from triptych.files.notices import notice
 
@@ -28,7 +30,12 @@ VectorFormat = Literal["word2vec", "word2vec-binary", "glove"]
 
 LONGEST_WORD = 1 << 16
 """Bytes; what is longer is no word, so the file is no file of vectors."""
+LARGEST_WIDTH = 1 << 20
 PRINTABLE = frozenset(string.printable.encode())
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+COMPRESSED = {".gz", ".xz", ".zst"}
+MARK = "\ufeff"
+"""A byte order mark, which some programs put before a text."""
 
 
 def write_vectors(
@@ -37,11 +44,16 @@ def write_vectors(
     """Write words and vectors [V, E] to a file, whole or not at all; text has 9 digits, so that
     reading gives the same floats.
 
-    Raises DataError for a word that the format cannot hold, and what `files.atomic` raises.
+    Raises UsageError for a path of a compressed file, DataError for a word that the format cannot
+    hold, and what `files.atomic` raises.
     """
-    spaces = "\n" if format != "word2vec-binary" else " \n"
-    for word in words:
-        if not word or any(c in word for c in spaces) or word != word.strip("\r\n"):
+    if path.suffix in COMPRESSED:
+        raise UsageError(
+            f"{path} is named as if compressed, and vectors are written plain; leave out "
+            f"{path.suffix}, and compress it afterwards"
+        )
+    for row, word in enumerate(words):
+        if not _can_hold(format, word, is_first=row == 0):
             raise DataError(f"the word {word!r} cannot be written in the format {format}")
 
     def fill(file: BinaryIO) -> None:
@@ -55,6 +67,23 @@ def write_vectors(
                 file.write(f"{word} {numbers}\n".encode())
 
     write_stream(path, fill)
+
+
+def _can_hold(format: VectorFormat, word: str, *, is_first: bool) -> bool:
+    """Whether a word comes back as it is: not all do from files without quotes."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:  # half of a pair of surrogates
+        return False
+    if not word or "\n" in word or word != word.strip("\r\n"):
+        return False
+    if format == "word2vec-binary":
+        return " " not in word
+    *before, last = word.split(" ")
+    if before and NUMBER.fullmatch(last):
+        return False
+    # GloVe's first line tells the width, so its word must be one, and begin the file.
+    return format != "glove" or not is_first or not (before or word.startswith(MARK))
 
 
 def read_vectors(path: PathLike) -> tuple[list[str], Floats]:
@@ -82,20 +111,27 @@ def read_vectors(path: PathLike) -> tuple[list[str], Floats]:
 def _header(path: PathLike) -> tuple[int, int]:
     """V and E of the first line, or zeros where there is no such line."""
     with open_bytes(path) as file:
-        fields = file.readline(LONGEST_WORD).split()
+        fields = file.readline(LONGEST_WORD).removeprefix(MARK.encode()).split()
     if len(fields) != 2 or not all(field.isdigit() for field in fields):
         return 0, 0
     n_words, width = map(int, fields)
     if not n_words or not width:
         raise DataError(f"{path}:1: {n_words} words of {width} numbers are none; give another file")
+    if width > LARGEST_WIDTH:
+        raise DataError(f"{path}:1: {width:,} numbers a word are too many; the line was changed")
     return n_words, width
 
 
 def _is_binary(path: PathLike, width: int) -> bool:
-    """Whether bytes that no number is written with stand behind the first word."""
+    """Whether the first word's line does not end in numbers, and bytes that no number is written
+    with stand behind the word."""
     with open_bytes(path) as file:
         file.readline()
-        _, _, floats = file.read(LONGEST_WORD + 4 * width).partition(b" ")
+        begin = file.read(LONGEST_WORD + 32 * width)
+    fields = begin.partition(b"\n")[0].decode("utf-8", "replace").split()
+    if len(fields) > width and all(NUMBER.fullmatch(field) for field in fields[-width:]):
+        return False
+    floats = begin.partition(b" ")[2]
     return any(byte not in PRINTABLE for byte in floats[: 4 * width])
 
 
@@ -111,6 +147,10 @@ def _read_text(path: PathLike, n_words: int, width: int) -> tuple[list[str], Flo
             raise DataError(
                 f"{path}:{number}: {len(fields) - 1} numbers after the word, where "
                 f"{width or 'some'} are needed; the line is cut short, or the file holds no vectors"
+            )
+        if len(fields) > width + 1 and NUMBER.fullmatch(fields[-width - 1]):
+            raise DataError(
+                f"{path}:{number}: more than {width} numbers after the word; the line was changed"
             )
         words.append(" ".join(fields[:-width]))
         rows.frombytes(_numbers(fields[-width:], f"{path}:{number}").tobytes())
@@ -160,7 +200,7 @@ def _read_binary(path: PathLike, n_words: int, width: int) -> tuple[list[str], F
             if not np.isfinite(vector).all():
                 raise DataError(f"{place}: the vector holds a value that is no finite number")
             rows.frombytes(vector.tobytes())
-        if file.read(2).strip(b"\n"):
+        if file.read(2) not in (b"", b"\n"):
             raise DataError(f"{path}: more follows its {n_words:,} words; the file was changed")
     return words, np.frombuffer(rows, dtype=np.float32).reshape(-1, width)
 

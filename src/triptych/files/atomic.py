@@ -157,6 +157,22 @@ def clear_leftovers(folder: Path) -> None:
                 shutil.rmtree(left, ignore_errors=True)
 
 
+@contextmanager
+def work_folder(path: Path) -> Iterator[Path]:
+    """An empty folder beside `path` for what does not fit in memory, deleted in the end; those that
+    killed processes left are deleted now."""
+    path = Path(os.path.abspath(path))
+    for left in _beside(path, "work"):
+        if not _alive(left):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = path.with_name(f".{path.name}.work-{os.getpid()}-{secrets.token_hex(4)}")
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def sync(path: Path) -> None:
     """Flush a file or a folder's list of names to the disk."""
     handle = os.open(path, os.O_RDONLY)

@@ -48,7 +48,7 @@ class ElmoConfig:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
         for name in ("cell_clip", "projection_clip"):
-            if not getattr(self, name) > 0:
+            if not isinstance(getattr(self, name), int | float) or not getattr(self, name) > 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0")
         if self.vocab_size < 0:
             raise ConfigError(f"vocab_size is {self.vocab_size}; choose 0 or more")

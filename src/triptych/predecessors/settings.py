@@ -39,8 +39,8 @@ class Word2VecSettings:
         _check_share(self.subsample)
         if not 0.0001 <= self.learning_rate <= 1:
             raise ConfigError(f"learning_rate is {self.learning_rate}; choose it in [0.0001, 1]")
-        if self.seed < 0:
-            raise ConfigError(f"seed is {self.seed}; choose 0 or more")
+        if not 0 <= self.seed < 1 << 32:  # which gensim's numbers need
+            raise ConfigError(f"seed is {self.seed}; choose it from 0 to {(1 << 32) - 1}")
 
     @property
     def method(self) -> str:

@@ -2,6 +2,7 @@
 
 import difflib
 import string
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +16,7 @@ from triptych.errors import DataError, UsageError
 Floats = npt.NDArray[np.float32]
 
 N_SUGGESTIONS = 5
+PIECE = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Neighbor:
 class WordVectors:
     """Words, the most frequent first, and their vectors [V, E].
 
-    A word is looked up as it is written and, if it is not there, in lower case.
+    A word is looked up as it is written; if it is not there, in lower case; and if that is not
+    there either, in the composed form and with ' for ’, as the words of our own are spelled.
     """
 
     words: Sequence[str]
@@ -61,9 +64,9 @@ class WordVectors:
 
     def find(self, word: str) -> int | None:
         """The row of a word, or None."""
-        rows = self._rows
-        row = rows.get(word)
-        return rows.get(word.lower()) if row is None else row
+        lower = word.lower()
+        spellings = (word, lower, unicodedata.normalize("NFC", lower).replace("’", "'"))
+        return next((self._rows[each] for each in spellings if each in self._rows), None)
 
     def row(self, word: str) -> int:
         """The row of a word. Raises DataError that names near spellings."""
@@ -104,19 +107,21 @@ class WordVectors:
         return self._nearest(self.unit, two - one + three, top_k, "cosine", set(rows))
 
     def spellings(self, word: str) -> list[str]:
-        """Words written like this one: one edit away, the most frequent first, or else alike."""
-        rows, lower = self._rows, word.lower()
+        """Words written like this one, upper and lower case alike: one edit away, the most frequent
+        first, or else alike."""
+        rows, lower = self._rows_in_lower_case, word.lower()
         letters = string.ascii_lowercase + "'" + lower
         cuts = [(lower[:i], lower[i:]) for i in range(min(len(lower), 40) + 1)]
-        near = {left + right[1:] for left, right in cuts}
+        near = {lower} | {left + right[1:] for left, right in cuts}
         near |= {left + right[1] + right[0] + right[2:] for left, right in cuts if len(right) > 1}
         near |= {left + x + right for left, right in cuts for x in letters}
         near |= {left + x + right[1:] for left, right in cuts if right for x in letters}
         found = sorted(rows[spelling] for spelling in near if spelling in rows)
         if not found:
             lengths = range(len(lower) - 3, len(lower) + 4)
-            alike = [w for w in self.words if w[:1] == lower[:1] and len(w) in lengths]
-            return difflib.get_close_matches(lower, alike, N_SUGGESTIONS)
+            alike = [w for w in rows if w[:1] == lower[:1] and len(w) in lengths]
+            close = difflib.get_close_matches(lower, alike, N_SUGGESTIONS)
+            return [self.words[rows[w]] for w in close]
         return [self.words[row] for row in found[:N_SUGGESTIONS]]
 
     @cached_property
@@ -130,6 +135,13 @@ class WordVectors:
     def _rows(self) -> dict[str, int]:
         return {word: row for row, word in enumerate(self.words)}
 
+    @cached_property
+    def _rows_in_lower_case(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for row, word in enumerate(self.words):
+            found.setdefault(word.lower(), row)
+        return found
+
     def _nearest(
         self, among: Floats, vector: Floats, top_k: int, by: str, without: set[int]
     ) -> list[Neighbor]:
@@ -139,7 +151,8 @@ class WordVectors:
             raise UsageError(f"by is {by!r}; choose cosine or euclidean")
         length = max(float(np.linalg.norm(vector)), float(np.finfo(np.float32).tiny))
         cosines = self.unit @ (vector / length)
-        distances = np.linalg.norm(among - vector, axis=1)
+        pieces = np.array_split(among, 1 + len(among) // PIECE)  # a copy of one piece at a time
+        distances = np.concatenate([np.linalg.norm(rows - vector, axis=1) for rows in pieces])
         order = np.argsort(-cosines if by == "cosine" else distances, kind="stable")
         best = [int(row) for row in order[: top_k + len(without)] if int(row) not in without]
         return [

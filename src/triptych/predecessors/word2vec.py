@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from triptych.errors import DivergedError
+from triptych.errors import DataError, DivergedError
 from triptych.predecessors.settings import Word2VecSettings
 
 Floats = npt.NDArray[np.float32]
@@ -53,7 +53,7 @@ def train_word2vec(
     """Vectors [V, E] of `words`, which occur `counts` times in the lines of ids from `read()`.
 
     `on_words` hears how many words were read, of all epochs. Raises DivergedError for vectors that
-    are no numbers.
+    are no numbers, DataError where no two words stand in one line or every word was passed over.
     """
     from gensim.models import Word2Vec
 
@@ -71,13 +71,21 @@ def train_word2vec(
     )
     model.build_vocab_from_freq(dict(zip(words, map(int, counts), strict=True)))
     n_words = int(sum(counts))
-    n_sentences = sum(-(-len(line) // LONGEST_SENTENCE) for line in read())
-    model.train(
+    lengths = [len(line) for line in read()]
+    if max(lengths, default=0) < 2:
+        raise DataError("no two words stand in one line of the text; put sentences on its lines")
+    n_sentences = sum(-(-length // LONGEST_SENTENCE) for length in lengths)
+    n_trained, _ = model.train(
         _Sentences(read, words, on_words),
         total_examples=n_sentences,
         total_words=n_words,
         epochs=settings.epochs,
     )
+    if not n_trained:
+        raise DataError(
+            f"every word was passed over, with a subsample of {settings.subsample}; raise it, or "
+            "give 0, which keeps all"
+        )
     rows = [model.wv.key_to_index[word] for word in words]
     vectors: Floats = np.ascontiguousarray(model.wv.vectors[rows], dtype=np.float32)
     if not np.isfinite(vectors).all():

@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from triptych.data.cooccurrence import Cooccurrences, count_cooccurrences
 from triptych.data.words import RULE, WordCorpus, build_word_corpus, thin_out
 from triptych.errors import DataError, UsageError
-from triptych.files.atomic import told_plainly
+from triptych.files.atomic import told_plainly, work_folder
 from triptych.files.notices import notice
 from triptych.files.sizes import human_bytes
 from triptych.predecessors.glove import Cells, train_glove
@@ -88,8 +87,8 @@ def train_vectors(run: Run, out: Path, quiet: bool = False) -> VectorsReport:
         notice("with several workers the vectors differ a little from run to run; one repeats them")
     with told_plainly(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f".{out.name}.work-", dir=out.parent) as work:
-            vectors, report = _train(run, out, Path(work), quiet)
+        with work_folder(out) as work:
+            vectors, report = _train(run, out, work, quiet)
     save_vectors(out, vectors, vectors_card(run, report.to_json()))
     return report
 

@@ -16,8 +16,10 @@ import torch
 from torch import Tensor
 
 from triptych.data.occurrences import Occurrence
-from triptych.data.words import composed, words_around
+from triptych.data.words import words_around
 from triptych.errors import DataError, ModelFileError
+from triptych.files.atomic import write_stream
+from triptych.files.notices import notice
 from triptych.predecessors.vectors import WordVectors
 from triptych.recipes.encoder import Encoder
 from triptych.recipes.encoding import EncoderInput, padded_batches
@@ -55,7 +57,7 @@ class EncoderWords:
     """BERT: the embeddings "0", each block, and the mean of the last four where there are as many.
 
     The vector of a word is the mean of its pieces'. Of a sentence longer than the model's limit a
-    stretch around the word is read.
+    stretch around the word is read, which is said once.
     """
 
     kind = "bert"
@@ -102,6 +104,12 @@ class EncoderWords:
         room = self.encoder.module.config.max_seq_len - 2
         if end - start > room:
             raise DataError(f"{occurrence.place}: the word has {end - start:,} tokens, too many")
+        if len(ids) > room:
+            notice(
+                f"{occurrence.place} has {len(ids):,} tokens, and the model reads {room:,}: of it, "
+                "and of others as long, a stretch around the word is read",
+                key="a stretch around the word",
+            )
         before = min(max(0, (start + end - room) // 2), max(0, len(ids) - room))
         given = EncoderInput(*tokenizer.with_specials(ids[before : before + room]))
         return given, (start - before + 1, end - before + 1)
@@ -148,10 +156,8 @@ class StaticWords:
 
     def _two(self, occurrence: Occurrence) -> Vectors:
         start, end = occurrence.start, occurrence.end
-        word = occurrence.text[start:end]
-        row = self.static.find(word)
         try:
-            own = self.static.vector(composed(word)) if row is None else self.static.vectors[row]
+            own = self.static.vector(occurrence.text[start:end])
         except DataError as error:
             raise DataError(f"{occurrence.place}: {error}") from error
         others = [self.static.find(other) for other in words_around(occurrence.text, start, end)]
@@ -173,3 +179,9 @@ def word_model(name_or_path: Path | str, *, device: str = "auto") -> WordModel:
         f"{name_or_path} gives no vectors of words in a sentence; this needs an encoder (BERT), "
         "ELMo or static vectors"
     )
+
+
+def save_layers(path: Path, model: WordModel, occurrences: Sequence[Occurrence]) -> None:
+    """Write `vectors` [layers, N, E] and `layers`, their names, as one .npz file of NumPy."""
+    vectors, layers = model.vectors(occurrences), np.array(model.layers)
+    write_stream(path, lambda file: np.savez(file, vectors=vectors, layers=layers))

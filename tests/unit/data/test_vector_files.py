@@ -9,7 +9,7 @@ import pytest
 from gensim.models import KeyedVectors
 
 from triptych.data.vector_files import VectorFormat, read_vectors, write_vectors
-from triptych.errors import DataError
+from triptych.errors import DataError, UsageError
 
 WORDS = ["the", "naïve", "12", "don't", "漢字"]
 FORMATS: list[VectorFormat] = ["word2vec", "word2vec-binary", "glove"]
@@ -111,6 +111,9 @@ def test_the_first_of_equal_words_counts(tmp_path: Path, caplog: pytest.LogCaptu
         (b"1 3\nthe 1 2 3\na 1 2 3\n", "v:1: 1 words are promised, and 2 lines follow"),
         (b"the 1 2\na\xff 1 2\n", "v:2: byte 1 of the line"),
         (b"0 3\n", "v:1: 0 words of 3 numbers"),
+        (b"1 99999999999\na 1\n", "v:1: 99,999,999,999 numbers a word are too many"),
+        (b"a 1 2 3\nb 1 2 3 4\n", "v:2: more than 3 numbers after the word"),
+        (b"2 3\na 1 2 3\nb -1e-5 2 3 4\n", "v:3: more than 3 numbers after the word"),
         (b"<html>\n", "v:1: 0 numbers after the word"),
     ],
 )
@@ -129,9 +132,10 @@ def test_damaged_binary_is_named(tmp_path: Path, matrix: np.ndarray) -> None:
         path.write_bytes(whole[:end])
         with pytest.raises(DataError, match=expected):
             read_vectors(path)
-    path.write_bytes(whole + b"rest")
-    with pytest.raises(DataError, match="more follows its 5 words"):
-        read_vectors(path)
+    for rest in (b"rest", b"\nrest"):
+        path.write_bytes(whole + rest)
+        with pytest.raises(DataError, match="more follows its 5 words"):
+            read_vectors(path)
     matrix[2, 1] = np.inf
     write_vectors(path, WORDS, matrix, "word2vec-binary")
     with pytest.raises(DataError, match="word 3 of 5: the vector holds"):
@@ -139,8 +143,42 @@ def test_damaged_binary_is_named(tmp_path: Path, matrix: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(("word", "kind"), [("", "glove"), ("a\nb", "word2vec"),
-                                            ("a b", "word2vec-binary")])  # fmt: skip
+                                            ("a b", "word2vec-binary"), ("a b", "glove"),
+                                            ("route 66", "word2vec"), ("\ud800", "word2vec"),
+                                            ("\ufeffa", "glove")])  # fmt: skip
 def test_a_word_that_the_format_cannot_hold(tmp_path: Path, word: str, kind: VectorFormat) -> None:
     with pytest.raises(DataError, match="cannot be written in the format"):
         write_vectors(tmp_path / "v", [word], np.ones((1, 2), dtype=np.float32), kind)
     assert not (tmp_path / "v").exists()
+
+
+@pytest.mark.parametrize("kind", FORMATS[:2])
+@pytest.mark.parametrize(
+    "words", [["<pad>", "é", "b"], ["a", "，", "漢字"], ["rio\u00a0são", "é", "b"]]
+)
+def test_short_numbers_are_no_binary_file(
+    tmp_path: Path, kind: VectorFormat, words: list[str]
+) -> None:
+    """Words that are not ASCII follow within the bytes that a binary vector would have."""
+    matrix = np.arange(9, dtype=np.float32).reshape(3, 3)
+    matrix[0] = 0
+    write_vectors(tmp_path / "v", words, matrix, kind)
+    assert read_vectors(tmp_path / "v")[0] == words
+    assert np.array_equal(read_vectors(tmp_path / "v")[1], matrix)
+
+
+def test_a_word_with_spaces_may_begin_a_text_with_a_header(tmp_path: Path) -> None:
+    write_vectors(tmp_path / "v", ["rio são", "b"], np.eye(2, dtype=np.float32))
+    assert read_vectors(tmp_path / "v")[0] == ["rio são", "b"]
+
+
+@pytest.mark.parametrize("content", ["2 2\na 1 2\nb 3 4\n", "a 1 2\nb 3 4\n"])
+def test_a_byte_order_mark_is_no_part_of_it(tmp_path: Path, content: str) -> None:
+    (tmp_path / "v").write_text(content, encoding="utf-8-sig")
+    words, found = read_vectors(tmp_path / "v")
+    assert (words, found.tolist()) == (["a", "b"], [[1, 2], [3, 4]])
+
+
+def test_a_compressed_name_is_refused(tmp_path: Path, matrix: np.ndarray) -> None:
+    with pytest.raises(UsageError, match=r"v\.gz is named as if compressed.*leave out \.gz"):
+        write_vectors(tmp_path / "v.gz", WORDS, matrix)

@@ -18,6 +18,7 @@ from triptych.files.atomic import (
     clear_leftovers,
     complete_folder,
     fill_file,
+    work_folder,
     write_file,
     write_folder,
     write_stream,
@@ -312,3 +313,16 @@ def test_a_folder_with_a_broken_manifest_is_not_replaced(tmp_path):
     (tmp_path / "m" / MANIFEST).write_text("{")
     with pytest.raises(ModelFileError, match=r"manifest.json cannot be read"):
         write_folder(tmp_path / "m", partial(fill, "second"))
+
+
+def test_a_work_folder_goes_and_those_of_killed_processes_too(tmp_path):
+    out = tmp_path / "vectors"
+    dead = tmp_path / f".vectors.work-{2**22 + 1}-0123abcd"
+    (dead / "deep").mkdir(parents=True)
+    alive = tmp_path / f".vectors.work-{os.getppid()}-0123abcd"
+    alive.mkdir()
+    with work_folder(out) as work:
+        assert work.is_dir()
+        assert not dead.exists()
+        (work / "some").touch()
+    assert list(tmp_path.iterdir()) == [alive]

@@ -83,3 +83,25 @@ def test_wrong_arguments_are_refused(vectors: WordVectors) -> None:
         WordVectors(["a", "b"], np.zeros((3, 2), dtype=np.float32))
     with pytest.raises(DataError, match="0 words"):
         WordVectors([], np.zeros((0, 2), dtype=np.float32))
+
+
+def test_words_are_found_as_our_own_are_spelled() -> None:
+    vectors = WordVectors(["don't", "café", "New_York"], np.eye(3, dtype=np.float32))
+    assert vectors.find("Don’t") == 0
+    assert vectors.find("Cafe\u0301") == 1
+    assert vectors.find("new_york") is None
+
+
+@pytest.mark.parametrize(
+    ("word", "near"),
+    [("New_Yrok", "New_York"), ("londn", "London"), ("nasa", "NASA"), ("NASAA", "NASA")],
+)
+def test_spellings_of_words_in_upper_case(word: str, near: str) -> None:
+    vectors = WordVectors(["New_York", "London", "NASA"], np.eye(3, dtype=np.float32))
+    assert vectors.spellings(word) == [near]
+
+
+def test_distances_piece_by_piece(vectors: WordVectors, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = vectors.neighbors("king", 7, "euclidean")
+    monkeypatch.setattr("triptych.predecessors.vectors.PIECE", 3)
+    assert vectors.neighbors("king", 7, "euclidean") == whole

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from gensim.models import Word2Vec
 
+from triptych.errors import ConfigError, DataError
 from triptych.predecessors import word2vec
 from triptych.predecessors.settings import Word2VecSettings
 from triptych.predecessors.vectors import WordVectors
@@ -84,3 +85,14 @@ def test_words_read_are_told() -> None:
     train_word2vec(read, WORDS, COUNTS, settings, heard.append)
     assert heard[-1] == 3 * sum(COUNTS)
     assert heard == sorted(heard)
+
+
+def test_a_text_that_trains_nothing_is_refused() -> None:
+    single = [np.array([word], dtype=np.int32) for word in range(len(WORDS))]
+    with pytest.raises(DataError, match="no two words stand in one line"):
+        train_word2vec(lambda: single, WORDS, [1] * len(WORDS), Word2VecSettings(d_model=4))
+    with pytest.raises(DataError, match=r"passed over, with a subsample of 1e-12; raise it"):
+        train(subsample=1e-12)
+    for seed in (-1, 1 << 32):
+        with pytest.raises(ConfigError, match="choose it from 0 to 4294967295"):
+            Word2VecSettings(seed=seed)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import triptych
 from triptych import checkpoint
 from triptych.cli.main import main
 from triptych.data.occurrences import Occurrence
@@ -91,8 +92,14 @@ def test_the_command(
     (view,) = json.loads(capsys.readouterr().out)["views"]
     assert (view["kind"], view["layer"]) == ("elmo", "mean of all")
     assert (tmp_path / "bank.png").read_bytes()[:4] == b"\x89PNG"
-    assert main([*command, "s.tsv", "--layer", "2", "--out", "x.png"]) == 0
+    assert main([*command, "s.tsv", "--layer", "2", "--out", "x.png", "--vectors", "x.npz"]) == 0
     assert "picture: x.png" in capsys.readouterr().out
+    with np.load("x.npz") as file:  # which takes no pickles
+        assert file["layers"].tolist() == ["0", "1", "2", "mean of all"]
+        model, uses = triptych.word_model("model"), triptych.read_occurrences("s.tsv", "bank")
+        np.testing.assert_array_equal(file["vectors"], model.vectors(uses))
+    assert main([*command, "s.tsv", "--out", "x.svg"]) == 2
+    assert "the picture is a PNG; end its name in .png" in capsys.readouterr().err
     (tmp_path / "bad.txt").write_text("a bank\na frog\n")
     assert main([*command, "bad.txt"]) == 3
     assert "bad.txt:2 does not hold the word 'bank': 'a frog'" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import torch
 from triptych.data.occurrences import Occurrence, word_span
 from triptych.data.sense_sets import SenseSet
 from triptych.errors import DataError
+from triptych.files import notices
 from triptych.models.heads import BertWithHeads, BertWithHeadsConfig
 from triptych.models.presets import bert_preset
 from triptych.predecessors.characters import CharacterConfig
@@ -131,11 +132,13 @@ def test_unknown_words_around_cost_no_search_for_spellings(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("place", ["begin", "middle", "end"])
 def test_of_a_long_sentence_the_stretch_around_the_word_is_read(
-    encoder: Encoder, place: str
+    encoder: Encoder, place: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(notices, "_said", set())
     filler = ["river"] * 40
     filler.insert({"begin": 0, "middle": 20, "end": 40}[place], "bank")
     vectors = EncoderWords(encoder).vectors([at(" ".join(filler))])
+    assert "has 41 tokens, and the model reads 22" in caplog.text
     assert np.isfinite(vectors).all()
     shorter = (
         filler[9:31] if place == "middle" else filler[:22] if place == "begin" else filler[-22:]
