@@ -29,7 +29,7 @@ check: $(DEVELOP) ## style and types
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 
-BENCHMARKS := train_translation pretrain_bert encode generate translate train_gpt
+BENCHMARKS := start train_translation pretrain_bert encode generate translate train_gpt
 
 bench: $(BENCH) ## measure speed against the peers, in turn: some minutes on an idle machine
 	@mkdir -p build/bench
