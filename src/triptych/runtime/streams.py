@@ -24,6 +24,9 @@ def in_streams(work: Callable[[Given], Made], given: Iterable[Given]) -> Iterato
     without the modes of the thread that asks, such as inference.
     """
     n_streams = torch.get_num_threads()
+    if n_streams == 1:
+        yield from map(work, given)
+        return
     waiting: deque[Future[Made]] = deque()
     with _streams(n_streams) as pool:
         for one in given:

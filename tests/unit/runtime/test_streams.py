@@ -65,3 +65,8 @@ def test_an_error_in_a_stream_is_raised() -> None:
 
 def test_nothing_given_is_nothing_made() -> None:
     assert list(in_streams(lambda x: x, [])) == []
+
+
+def test_one_thread_is_the_one_that_asks() -> None:
+    torch.set_num_threads(1)
+    assert list(in_streams(lambda _: threading.get_ident(), [1])) == [threading.get_ident()]
