@@ -80,23 +80,13 @@ def _draw_panel(axes: "Axes", title: str, curves: Sequence[Curve]) -> None:
 
 
 def _mark_best(axes: "Axes", line: Curve, color: str) -> None:
-    pick = np.argmin if line.best == "lowest" else np.argmax
-    at = int(pick(np.asarray(line.values)))
+    at = _best(line)
     axes.plot(line.steps[at], line.values[at], "o", ms=6.5, mfc="none", mec=color, mew=1.4)
-    axes.annotate(
-        f"{line.values[at]:.4g}",
-        (line.steps[at], line.values[at]),
-        xytext=(0, -8 if line.best == "lowest" else 7),
-        textcoords="offset points",
-        ha="center",
-        va="top" if line.best == "lowest" else "bottom",
-        color=color,
-        weight="bold",
-    )
 
 
 def _name_lines(axes: "Axes", curves: Sequence[Curve]) -> None:
-    """Each name at the end of its line, moved apart where they would overlap."""
+    """Each name, and its best value, at the end of its line, moved apart where they would
+    overlap."""
     low, high = axes.get_ylim()
     gap = (high - low) * 0.075
     order = sorted(range(len(curves)), key=lambda i: curves[i].values[-1])
@@ -106,7 +96,7 @@ def _name_lines(axes: "Axes", curves: Sequence[Curve]) -> None:
         y = max(float(curves[i].values[-1]), floor + gap)
         floor = y
         axes.annotate(
-            curves[i].label,
+            _named(curves[i]),
             (1, y),
             xycoords=("axes fraction", "data"),
             xytext=(5, 0),
@@ -116,6 +106,15 @@ def _name_lines(axes: "Axes", curves: Sequence[Curve]) -> None:
             weight="bold",
             annotation_clip=False,
         )
+
+
+def _best(line: Curve) -> int:
+    pick = np.argmin if line.best == "lowest" else np.argmax
+    return int(pick(np.asarray(line.values)))
+
+
+def _named(line: Curve) -> str:
+    return line.label if line.best is None else f"{line.label} {line.values[_best(line)]:.4g}"
 
 
 def _cycle(n: int) -> Iterator[str]:
