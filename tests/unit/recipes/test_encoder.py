@@ -17,6 +17,7 @@ from triptych.models.heads import BertWithHeads, BertWithHeadsConfig
 from triptych.models.presets import bert_preset
 from triptych.recipes import encoding
 from triptych.recipes.encoder import Encoder
+from triptych.runtime.streams import in_streams
 from triptych.tokenizers.wordpiece import WordPiece
 
 TEXTS = ["The river bank is steep.", "A bank lends money", "", "bank", "seals swim near the bank ."]
@@ -271,7 +272,10 @@ def test_batches_side_by_side_are_those_one_after_another(
     """In bf16 on a CPU, with more than one batch; an encoder in fp32 has no streams."""
     single = made(tokenizer)
     encoder = Encoder(copy.deepcopy(single.model), tokenizer, precision="bf16")
+    used = []
+    monkeypatch.setattr(encoding, "in_streams", lambda *a: used.append(a) or in_streams(*a))
     found = encoder.embed(TEXTS * 5, batch_tokens=20)
+    assert len(used) == 1
     monkeypatch.setattr(encoding, "in_streams", map)
     np.testing.assert_allclose(encoder.embed(TEXTS * 5, batch_tokens=20), found, atol=0.02)
     monkeypatch.setattr(encoding, "in_streams", lambda *_: pytest.fail("streams"))
