@@ -112,7 +112,7 @@ class WordVectors:
         rows, lower = self._rows_in_lower_case, word.lower()
         letters = string.ascii_lowercase + "'" + lower
         cuts = [(lower[:i], lower[i:]) for i in range(min(len(lower), 40) + 1)]
-        near = {lower} | {left + right[1:] for left, right in cuts}
+        near = {left + right[1:] for left, right in cuts}
         near |= {left + right[1] + right[0] + right[2:] for left, right in cuts if len(right) > 1}
         near |= {left + x + right for left, right in cuts for x in letters}
         near |= {left + x + right[1:] for left, right in cuts if right for x in letters}
