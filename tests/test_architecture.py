@@ -30,7 +30,7 @@ MAY_IMPORT = {  # room -> the rooms that it may see besides itself
     "decoding": FILES | {"core"},
     "evaluation": FILES | {"decoding"},
     "inspection": FILES | {"core"},
-    "runtime": FILES | {"core", "models"},
+    "runtime": FILES | {"core", "models", "predecessors"},
     "convert": FILES | MODEL_FOLDER,
     "checkpoint": FILES | MODEL_FOLDER | {"convert"},
     "recipes": FILES | BELOW_RECIPES,

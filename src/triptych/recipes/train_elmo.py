@@ -20,6 +20,7 @@ from triptych.recipes.model_kinds import elmo_parts
 from triptych.recipes.run_curves import ELMO_PANELS
 from triptych.recipes.run_start import check_same_run, reconfigured, row_listener, start_run
 from triptych.runtime.compile import compiled
+from triptych.runtime.lstm import use_fast_lstms
 from triptych.tokenizers.words import Words
 from triptych.training.bidirectional import BidirectionalObjective
 from triptych.training.distributed import Processes
@@ -54,6 +55,7 @@ def _train(run: ElmoRun, out: Path, processes: Processes, quiet: bool) -> Outcom
     corpus = ElmoCorpus(run.data, out)
     words = corpus.vocabulary()
     model = make_model(run, words).to(processes.device)
+    use_fast_lstms(model)
     if run.training.compile:
         compiled(model)
     settings, optimizer = run.training, run.optimizer

@@ -45,8 +45,17 @@ def packed(
     weight = weight.detach().to(dtype).contiguous()
     bias = None if bias is None else bias.detach().to(dtype)
     is_small = precision == "fp32" and weight.numel() <= SMALL
-    if has_onednn() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight") and not is_small:
-        return InPieces(OneDnn(weight, bias, activation))
+    if is_small:
+        return Plain(weight, bias, activation)
+    product = laid_out(weight, bias, activation)
+    return product if isinstance(product, Plain) else InPieces(product)
+
+
+def laid_out(weight: Tensor, bias: Tensor | None, activation: Activation | None = None) -> Product:
+    """The same for numbers of rows that are few already: weight [O, I], contiguous, and bias [O]
+    have the precision that x has."""
+    if has_onednn() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight"):
+        return OneDnn(weight, bias, activation)
     return Plain(weight, bias, activation)
 
 
