@@ -5,9 +5,9 @@
 Attention: milliseconds of forward and backward with a causal mask, in both precisions, for the
 fused kernel, for three plain operations, and in strips. Dropout: milliseconds to draw and apply
 a mask.
-Products in float32: oneDNN's (`core/products.py`) and torch's own, which is MKL's. Of one row, with
-all weights of GPT-2's shape in turn, so that none is in the processor's cache: our loop
-(`runtime/one_row.py`), oneDNN's product in its own layout, and torch's.
+Products in float32: oneDNN's (`core/products.py`) and torch's own, which is MKL's. Of a few rows,
+with all weights of GPT-2's shape in turn, so that few are in the processor's cache: our loop
+(`runtime/few_rows.py`) and oneDNN's product in its own layout.
 """
 
 import argparse
@@ -24,8 +24,9 @@ from triptych.core.dropout import Dropout, drop_threshold, keep_mask
 from triptych.core.masks import causal_mask
 from triptych.core.products import product
 from triptych.runtime.causal import causal_attention
-from triptych.runtime.one_row import row_product
-from triptych.runtime.packed import OneDnn
+from triptych.runtime.few_rows import FewRows, Int8FewRows
+from triptych.runtime.int8 import quantize_weight
+from triptych.runtime.packed import Precision, Product, packed
 
 SHAPES = [  # batch, heads, length, head width
     (256, 4, 16, 32),
@@ -37,6 +38,7 @@ SHAPES = [  # batch, heads, length, head width
     (2, 12, 1024, 64),
 ]
 N_DROPPED = 2_097_152
+N_ROWS = (1, 2, 4, 8, 16)
 PRODUCTS = [  # rows, columns in, columns out
     (1, 768, 3072),
     (8, 768, 3072),
@@ -114,25 +116,33 @@ def product_row(shape: tuple[int, int, int], rounds: int) -> dict[str, object]:
     }
 
 
-def one_row_row(dtype: torch.dtype, rounds: int) -> dict[str, object]:
-    """Milliseconds for all of a token's products with 12 layers, and gigabytes read a second."""
+def few_rows_row(precision: Precision, n_rows: int, rounds: int) -> dict[str, object]:
+    """Milliseconds for all of a step's products with 12 layers, and gigabytes read a second."""
     sizes = [(2304, 768), (768, 768), (3072, 768), (768, 3072)] * 12
-    weights = [torch.randn(size).to(dtype) for size in sizes]
-    laid_out = [OneDnn(weight, None, None) for weight in weights]
-    rows = {width: torch.randn(1, width).to(dtype) for width in (768, 3072)}
+    weights = [torch.randn(size) for size in sizes]
+    ours = [few(weight, precision) for weight in weights]
+    laid_out = [packed(weight, torch.zeros(len(weight)), precision) for weight in weights]
+    rows = [torch.randn(n_rows, weight.size(1)) for weight in weights]
     contestants = {
-        "ours": lambda: [row_product(rows[w.size(1)], w) for w in weights],
-        "onednn": lambda: [p(rows[w.size(1)]) for p, w in zip(laid_out, weights, strict=True)],
-        "torch": lambda: [F.linear(rows[w.size(1)], w) for w in weights],
+        "ours": lambda: [p(x) for p, x in zip(ours, rows, strict=True)],
+        "onednn": lambda: [p(x) for p, x in zip(laid_out, rows, strict=True)],
     }
     timing = time_in_turn(contestants, rounds)
-    n_bytes = sum(weight.nbytes for weight in weights)
+    size = {"fp32": 4, "bf16": 2, "int8": 1}[precision]
+    n_bytes = size * sum(weight.numel() for weight in weights)
     return {
-        "dtype": str(dtype),
+        "precision": precision,
+        "rows": n_rows,
         **{f"{name}_ms": round(timing.median(name) * 1e3, 2) for name in contestants},
         "ours_gb_s": round(n_bytes / timing.median("ours") / 1e9, 1),
         "onednn_over_ours": [round(x, 2) for x in timing.ratio("ours", "onednn")],
     }
+
+
+def few(weight: Tensor, precision: Precision) -> Product:
+    if precision == "int8":
+        return Int8FewRows(*quantize_weight(weight), None)
+    return FewRows(weight.bfloat16() if precision == "bf16" else weight, None)
 
 
 def main() -> None:
@@ -145,16 +155,18 @@ def main() -> None:
     products = [product_row(shape, arguments.rounds) for shape in PRODUCTS]
     for row in products:
         print("product  ", row)
-    single = [one_row_row(dtype, arguments.rounds) for dtype in (torch.float32, torch.bfloat16)]
-    for row in single:
-        print("one row  ", row)
+    few_rows = []
+    for precision in ("fp32", "bf16", "int8"):
+        for n_rows in N_ROWS:
+            few_rows.append(few_rows_row(precision, n_rows, arguments.rounds))
+            print("few rows ", few_rows[-1])
     rows = []
     for dtype in (torch.bfloat16, torch.float32):
         for shape in SHAPES:
             rows.append(attention_row(shape, dtype, arguments.rounds))
             print("attention", rows[-1])
     result = {"machine": machine(), "dropout": found, "products": products}
-    result |= {"one_row": single, "attention": rows}
+    result |= {"few_rows": few_rows, "attention": rows}
     write_json(arguments.json, result)
 
 

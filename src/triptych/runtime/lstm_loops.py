@@ -11,7 +11,7 @@ import torch
 from numba import carray
 from torch import Tensor
 
-from triptych.runtime.one_row import as_float
+from triptych.runtime.halves import as_float, as_half
 from triptych.runtime.team import (
     Arrays,
     Kernel,
@@ -88,14 +88,6 @@ def step_backward(
         gates[width + k] = d * before[k] * f * (np.float32(1) - f)
         gates[2 * width + k] = d * i * (np.float32(1) - g * g)
         d_cell[k] = d * f
-
-
-@inner
-def as_half(x: Scalar) -> Scalar:
-    """The nearest bfloat16 of a float32, its bits; of two as near the even one."""
-    bits = np.float32(x).view(np.uint32)
-    even = np.uint32((bits >> np.uint32(16)) & np.uint32(1))
-    return np.uint16(np.uint32(bits + np.uint32(0x7FFF) + even) >> np.uint32(16))
 
 
 @inner

@@ -1,8 +1,9 @@
-"""Products of a decoder: of one row at most steps, of a few when texts go together, of many once.
+"""Products of a decoder: of a few rows at most steps, of many when many texts go together.
 
-A step with one row reads the weights as they are (`runtime/one_row.py`). With more rows it wants
+A step with few rows reads the weights as they are (`runtime/few_rows.py`). With more rows it wants
 them in a library's layout (`runtime/packed.py`), which is made when such a step comes and not
-before: who decodes one text has the weights once in memory. A prompt, read once, does without it.
+before: who decodes a few texts has the weights once in memory. A prompt, read once, does without
+it.
 
 Shapes: I columns in, O columns out.
 """
@@ -13,10 +14,10 @@ import torch
 from torch import Tensor
 
 from triptych.core.products import has_onednn
+from triptych.runtime.few_rows import FewRows, Int8FewRows
 from triptych.runtime.int8 import Int8Linear, has_int8, laid_out, quantize_weight
 from triptych.runtime.int8_loops import LEVELS
 from triptych.runtime.linear import fast_linear
-from triptych.runtime.one_row import Int8Row, row_product
 from triptych.runtime.openmp import has_team
 from triptych.runtime.packed import (
     SMALL,
@@ -27,6 +28,10 @@ from triptych.runtime.packed import (
     Product,
     packed,
 )
+
+LayOut = Callable[[], Product]
+MOST = {"fp32": 8, "bf16": 4, "int8": 12}
+"""Rows up to which our loop is the faster one (`benchmarks/kernels.py`)."""
 
 
 def for_steps(
@@ -43,45 +48,38 @@ def for_steps(
 
 
 class _ByRows:
-    def __init__(self, one: Product, prompt: Product, lay_out: Callable[[], Product]) -> None:
-        self.one, self.prompt, self.lay_out = one, prompt, lay_out
-        self.few: Product | None = None
+    def __init__(self, few: Product, most: int, prompt: Product, lay_out: LayOut) -> None:
+        self.few, self.most, self.prompt, self.lay_out = few, most, prompt, lay_out
+        self.many: Product | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
-        if x.numel() == x.size(-1):
-            return self.one(x.contiguous())
+        if x.numel() <= self.most * x.size(-1):
+            return self.few(x)
         is_prompt = x.dim() == 3 and x.size(1) > 1
-        if self.few is None and is_prompt:
+        if self.many is None and is_prompt:
             return self.prompt(x)
-        self.few = self.few or self.lay_out()
-        return self.few(x)
+        self.many = self.many or self.lay_out()
+        return self.many(x)
 
 
 def _float_by_rows(
     weight: Tensor, bias: Tensor | None, precision: Precision, activation: Activation | None
 ) -> Product:
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    w, b = weight.detach().to(dtype).contiguous(), None if bias is None else bias.detach().float()
-    small_b = None if b is None else b.to(dtype)
-
-    def one(x: Tensor) -> Tensor:
-        y = row_product(x.to(dtype), w)
-        y = y if b is None else y.add_(b)
-        return y if activation is None else activation(y)
+    w, b = weight.detach().to(dtype).contiguous(), None if bias is None else bias.detach().to(dtype)
 
     def prompt(x: Tensor) -> Tensor:
-        return fast_linear(x.to(dtype), w, small_b, activation)
+        return fast_linear(x.to(dtype), w, b, activation)
 
-    return _ByRows(one, InPieces(prompt), lambda: InPieces(OneDnn(w, small_b, activation)))
+    def laid_out_linear() -> Product:
+        return InPieces(OneDnn(w, b, activation))
+
+    few = activated(FewRows(w, bias), activation)
+    return _ByRows(few, MOST[precision], InPieces(prompt), laid_out_linear)
 
 
 def _int8_by_rows(weight: Tensor, bias: Tensor | None, activation: Activation | None) -> Product:
     w, scale = quantize_weight(weight)
-    loop = Int8Row(w, scale, bias)
-
-    def one(x: Tensor) -> Tensor:
-        y = loop(x)
-        return y if activation is None else activation(y)
 
     def multiply(rows: Tensor) -> Tensor:
         signed = rows.view(-1, rows.size(-1)).bitwise_xor(128).view(torch.int8)  # X
@@ -90,4 +88,10 @@ def _int8_by_rows(weight: Tensor, bias: Tensor | None, activation: Activation | 
     def laid_out_linear() -> Product:
         return InPieces(Int8Linear(laid_out(w, scale), bias, activation))
 
-    return _ByRows(one, InPieces(Int8Linear(multiply, bias, activation)), laid_out_linear)
+    few = activated(Int8FewRows(w, scale, bias), activation)
+    prompt = InPieces(Int8Linear(multiply, bias, activation))
+    return _ByRows(few, MOST["int8"], prompt, laid_out_linear)
+
+
+def activated(product: Product, activation: Activation | None) -> Product:
+    return product if activation is None else lambda x: activation(product(x))

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from triptych.predecessors.elmo import Elmo, ElmoConfig, ProjectedLstm
 from triptych.runtime import lstm
+from triptych.runtime.halves import as_half
 from triptych.runtime.lstm import FastLstm, use_fast_lstms
-from triptych.runtime.lstm_loops import as_half, exp, sigmoid, tanh
+from triptych.runtime.lstm_loops import exp, sigmoid, tanh
 
 P, D, T = 6, 21, 7
 CLIPS = {"cell_clip": 0.3, "clip": 0.25}

@@ -1,4 +1,4 @@
-"""The loops for one row and one query against torch's own, and which product takes which rows."""
+"""The loops for few rows and one query against torch's own, and which product takes which rows."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,9 +20,10 @@ if not has_team():
     pytest.skip("torch's threads cannot be asked here", allow_module_level=True)
 
 from triptych.runtime import team
+from triptych.runtime.few_rows import FewRows, Int8FewRows
 from triptych.runtime.one_query import attend_by_loop
-from triptych.runtime.one_row import Int8Row, row_product
 
+ROWS = [1, 2, 3, 5, 8, 15]
 SIZES = [(1, 1), (2, 15), (3, 16), (7, 33), (50, 24), (1001, 768)]
 
 
@@ -34,43 +35,59 @@ def threads(request: pytest.FixtureRequest) -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def given(n_out: int, n_in: int) -> tuple[Tensor, Tensor, Tensor]:
+def given(n_out: int, n_in: int, n_rows: int = 1) -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(n_out + n_in)
-    x = torch.randn(1, 1, n_in, generator=generator) * 3
+    x = torch.randn(n_rows, 1, n_in, generator=generator) * 3
     weight = torch.randn(n_out, n_in, generator=generator)
     return x, weight, torch.randn(n_out, generator=generator)
 
 
 @pytest.mark.parametrize(("n_out", "n_in"), SIZES)
-def test_one_row_in_float32(n_out: int, n_in: int) -> None:
-    x, weight, _ = given(n_out, n_in)
-    expected = (x.double() @ weight.double().T).float()
-    torch.testing.assert_close(row_product(x, weight), expected, rtol=1e-5, atol=1e-4)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_few_rows_of_floats(n_out: int, n_in: int, dtype: torch.dtype) -> None:
+    """Products of two bfloat16 are exact in float32; x is rounded to it, as the weights are."""
+    for n_rows in ROWS:
+        x, weight, bias = given(n_out, n_in, n_rows)
+        x, weight = x * 1.001, weight.to(dtype)
+        expected = x.to(dtype).double() @ weight.double().T
+        for product, shift in ((FewRows(weight, bias), bias.double()), (FewRows(weight, None), 0)):
+            found = product(x)
+            assert (found.dtype, found.shape) == (torch.float32, expected.shape)
+            torch.testing.assert_close(found, (expected + shift).float(), rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize(("n_out", "n_in"), SIZES)
-def test_one_row_in_bfloat16(n_out: int, n_in: int) -> None:
-    """Products of two such numbers are exact in float32."""
-    x, weight, _ = given(n_out, n_in)
-    x, weight = x.bfloat16(), weight.bfloat16()
-    expected = (x.double() @ weight.double().T).float()
-    torch.testing.assert_close(row_product(x, weight), expected, rtol=1e-5, atol=1e-4)
-
-
-@pytest.mark.parametrize(("n_out", "n_in"), SIZES)
-def test_one_row_in_int8_is_that_of_many(n_out: int, n_in: int) -> None:
+def test_few_rows_in_int8_are_those_of_many(n_out: int, n_in: int) -> None:
     """Bit for bit, so that a text alone is what it is in a batch."""
     if not has_int8():
         pytest.skip("the processor has no VNNI")
-    x, weight, bias = given(n_out, n_in)
-    many = int8_linear(weight, bias)
-    one = Int8Row(*quantize_weight(weight), bias)
-    without = Int8Row(*quantize_weight(weight), None)
-    for row in (x, -x, x * 1e6, x * 1e-20, torch.zeros_like(x)):
-        assert torch.equal(one(row), many(row))
-        assert torch.equal(without(row), int8_linear(weight, None)(row))
-    x[0, 0, n_in // 2] = torch.nan
-    assert one(x).isnan().all()
+    for n_rows in ROWS:
+        x, weight, bias = given(n_out, n_in, n_rows)
+        many = int8_linear(weight, bias)
+        few = Int8FewRows(*quantize_weight(weight), bias)
+        without = Int8FewRows(*quantize_weight(weight), None)
+        for rows in (x, -x, x * 1e6, x * 1e-20, torch.zeros_like(x)):
+            assert torch.equal(few(rows), many(rows))
+            assert torch.equal(without(rows), int8_linear(weight, None)(rows))
+        x[-1, 0, n_in // 2] = torch.nan
+        found = few(x)
+        assert found[-1].isnan().all()
+        assert not found[:-1].isnan().any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int8])
+def test_a_row_is_the_same_whatever_stands_beside_it(dtype: torch.dtype) -> None:
+    if dtype == torch.int8 and not has_int8():
+        pytest.skip("the processor has no VNNI")
+    x, weight, bias = given(50, 96, 15)
+    product = (
+        Int8FewRows(*quantize_weight(weight), bias)
+        if dtype == torch.int8
+        else FewRows(weight.to(dtype), bias)
+    )
+    together = product(x)
+    for start, end in ((0, 1), (3, 5), (4, 9), (2, 14)):
+        assert torch.equal(product(x[start:end]), together[start:end])
 
 
 def heads(n_rows: int, n_keys: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -111,6 +128,7 @@ def test_each_number_of_rows_has_the_same_product(
     monkeypatch.setattr(steps, "SMALL", 0)
     monkeypatch.setattr(packed, "SMALL", 0)
     _, weight, bias = given(50, 24)
+    monkeypatch.setitem(steps.MOST, precision, 1)
     x = torch.randn(3, 40, 24, generator=torch.Generator().manual_seed(5))
     product = steps.for_steps(weight, bias, precision, torch.relu)
     expected = packed.packed(weight, bias, precision, torch.relu)(x).float()
@@ -121,7 +139,7 @@ def test_each_number_of_rows_has_the_same_product(
             "one row": (product(x[1:2, 3:4]), expected[1:2, 3:4]),
             "the last of a row": (product(x[2:3, -1]), expected[2:3, -1]),
         }
-        assert (product.few is not None) == laid_out
+        assert (product.many is not None) == laid_out
         found["a step"] = product(x[:, :1]), expected[:, :1]
         for name, (ours, theirs) in found.items():
             torch.testing.assert_close(ours.float(), theirs, rtol=bound, atol=bound, msg=name)

@@ -1,0 +1,192 @@
+"""x Wᵀ + b for a few rows x, as fast as W is read.
+
+What decodes reads every weight once a step and does little with it. Libraries' products are made
+for many rows; this loop asks the memory ahead of what it reads (`benchmarks/kernels.py` compares
+them). Weights stay as they are, a row an output, and each thread has some of the outputs. A row
+comes out the same, to the bit, whatever stands beside it.
+
+Shapes: R rows, I columns in, O columns out.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numba import carray
+from torch import Tensor
+
+from triptych.runtime.dots import BYTE, CHUNK, FLOAT, HALF, Kind, dots
+from triptych.runtime.halves import as_float, as_half
+from triptych.runtime.int8_loops import LEVELS, PIECE, quantize
+from triptych.runtime.team import (
+    Arrays,
+    Kernel,
+    Scalar,
+    address,
+    floats,
+    inner,
+    share,
+    thread_number,
+)
+
+BLOCK = 4
+"""Outputs that are computed together."""
+TOGETHER = 8
+"""Rows that are computed together: with two rows of weights they take half of the registers."""
+
+
+def block_of(kind: Kind) -> Any:
+    """A function (w, w_row, x, x_row, n_chunks, n_left, y) -> how many of the rows left it took:
+    their products with four rows of weights, y [8, 4]. Addresses, and bytes of a row."""
+    one, two = dots(kind, 1, 4), dots(kind, 2, 4)
+    four, eight = dots(kind, 4, 2), dots(kind, 8, 2)
+    row = 4 * BLOCK  # bytes
+
+    def multiply(
+        w: int, w_row: int, x: int, x_row: int, n_chunks: int, n_left: int, y: int
+    ) -> Scalar:
+        if n_left >= 8:
+            eight(w, w_row, x, x_row, n_chunks, y, row)
+            eight(w + 2 * w_row, w_row, x, x_row, n_chunks, y + 8, row)
+            return 8
+        if n_left >= 4:
+            four(w, w_row, x, x_row, n_chunks, y, row)
+            four(w + 2 * w_row, w_row, x, x_row, n_chunks, y + 8, row)
+            return 4
+        if n_left >= 2:
+            two(w, w_row, x, x_row, n_chunks, y, row)
+            return 2
+        one(w, w_row, x, x_row, n_chunks, y, row)
+        return 1
+
+    return inner(multiply)
+
+
+float_block, half_block, byte_block = block_of(FLOAT), block_of(HALF), block_of(BYTE)
+
+
+@inner
+def rounded_pairs(x: Arrays, y: Arrays) -> None:
+    """x [I], rounded to bfloat16, in the order that `dots.py:HALF` wants."""
+    for start in range(0, len(x), 32):
+        for i in range(16):
+            y[start + i] = as_float(as_half(x[start + 2 * i]))
+            y[start + 16 + i] = as_float(as_half(x[start + 2 * i + 1]))
+
+
+@Kernel
+def float_rows(data):  # type: ignore[no-untyped-def]
+    x_at, w_at, bias_at, y_at, scratch_at, is_half, n_rows, n_out, n_in = carray(data, 9)
+    bias, y = floats(bias_at, 0, (n_out,)), floats(y_at, 0, (n_rows, n_out))
+    own_at = scratch_at + 4 * thread_number() * (TOGETHER * BLOCK + n_rows * n_in)
+    found, given_at = floats(own_at, 0, (TOGETHER, BLOCK)), x_at
+    if is_half:
+        given_at = own_at + 4 * TOGETHER * BLOCK
+        x, given = floats(x_at, 0, (n_rows, n_in)), floats(given_at, 0, (n_rows, n_in))
+        for row in range(n_rows):  # by each thread for itself: sooner done than waited for
+            rounded_pairs(x[row], given[row])
+    w_row = (2 if is_half else 4) * n_in
+    first, last = share((n_out + BLOCK - 1) // BLOCK)
+    for block in range(first, last):
+        start = min(BLOCK * block, n_out - BLOCK)  # the last one may have some of those before
+        row, w = 0, w_at + start * w_row
+        while row < n_rows:
+            at, left, n_chunks = given_at + 4 * row * n_in, n_rows - row, w_row // CHUNK
+            if is_half:
+                n = half_block(w, w_row, at, 4 * n_in, n_chunks, left, own_at)
+            else:
+                n = float_block(w, w_row, at, 4 * n_in, n_chunks, left, own_at)
+            for i in range(n):
+                for j in range(BLOCK * block - start, BLOCK):
+                    y[row + i, start + j] = found[i, j] + bias[start + j]
+            row += n
+
+
+@Kernel
+def byte_rows(data):  # type: ignore[no-untyped-def]
+    (x_at, w_at, bias_at, y_at, scratch_at, scale_at, shift_at,
+     n_rows, n_out, n_in) = carray(data, 10)  # fmt: skip
+    bias, y = floats(bias_at, 0, (n_out,)), floats(y_at, 0, (n_rows, n_out))
+    scale, shift = floats(scale_at, 0, (n_out,)), carray(address(shift_at), n_out, np.int32)
+    own_at = scratch_at + thread_number() * (4 * (TOGETHER * BLOCK + n_rows) + n_rows * n_in)
+    found = carray(address(own_at), (TOGETHER, BLOCK), np.int32)
+    largest = floats(own_at, TOGETHER * BLOCK, (n_rows,))
+    given_at = own_at + 4 * (TOGETHER * BLOCK + n_rows)
+    for row in range(n_rows):
+        x = floats(x_at, row * n_in, (n_in,))
+        bits = carray(address(x_at + 4 * row * n_in), n_in, np.int32)
+        rows = carray(address(given_at + row * n_in), n_in, np.uint8)
+        largest[row] = quantize(x, bits, rows)
+    first, last = share((n_out + BLOCK - 1) // BLOCK)
+    for block in range(first, last):
+        start, row = min(BLOCK * block, n_out - BLOCK), 0
+        while row < n_rows:
+            at, left, w = given_at + row * n_in, n_rows - row, w_at + start * n_in
+            n = byte_block(w, n_in, at, n_in, n_in // CHUNK, left, own_at)
+            for i in range(n):
+                for j in range(BLOCK * block - start, BLOCK):
+                    k = start + j
+                    total = np.float32(found[i, j] - shift[k])
+                    y[row + i, k] = total * scale[k] * largest[row + i] + bias[k]
+            row += n
+
+
+class _Rows:
+    """What both products do around their kernel; `w` is W, filled up with zeros where it is odd."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        n_out, n_in = self.shape = weight.shape
+        per_chunk = CHUNK // weight.element_size()
+        self.missing = -n_in % per_chunk, max(0, BLOCK - n_out)  # of most weights nothing is
+        self.w = self.filled_up(weight.detach()).contiguous()
+        self.bias = torch.zeros(len(self.w))
+        if bias is not None:
+            self.bias[:n_out] = bias.detach()
+
+    def filled_up(self, weight: Tensor) -> Tensor:
+        return (
+            F.pad(weight, (0, self.missing[0], 0, self.missing[1])) if any(self.missing) else weight
+        )
+
+    def rows(self, x: Tensor) -> Tensor:
+        """x [..., I] -> [R, I], filled up as the weights are."""
+        rows = x.reshape(-1, x.size(-1)).float()
+        return F.pad(rows, (0, self.missing[0])) if self.missing[0] else rows.contiguous()
+
+    def run(self, kernel: Kernel, x: Tensor, n_scratch: int, *more: Tensor | int) -> Tensor:
+        """The kernel's numbers: x, w, b, y, so many bytes for each thread, `more`, R, O and I."""
+        rows = self.rows(x)
+        y = torch.empty(len(rows), len(self.w))
+        scratch = torch.empty(torch.get_num_threads() * n_scratch, dtype=torch.uint8)
+        given = (rows, self.w, self.bias, y, scratch, *more)
+        at = (t.data_ptr() if isinstance(t, Tensor) else t for t in given)
+        kernel(*at, len(rows), len(self.w), rows.size(1))
+        return y[:, : self.shape[0]].view(*x.shape[:-1], -1)
+
+
+class FewRows(_Rows):
+    """x [..., I] in float32, of few rows -> x Wᵀ + b [..., O] in float32. With W [O, I] in bfloat16
+    x is rounded to it too, and the sums are float32's."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        n_numbers = TOGETHER * BLOCK + x.numel() // x.size(-1) * self.w.size(1)
+        return self.run(float_rows, x, 4 * n_numbers, int(self.w.dtype == torch.bfloat16))
+
+
+class Int8FewRows(_Rows):
+    """`runtime/int8.py:Int8Linear` of few rows, to the bit: w [O, I], S [O], bias [O]."""
+
+    def __init__(self, w: Tensor, scale: Tensor, bias: Tensor | None) -> None:
+        super().__init__(w, bias)
+        self.scale = F.pad(scale / LEVELS, (0, self.missing[1]))
+        self.shift = torch.empty(len(self.w), dtype=torch.int32)
+        pieces = torch.split(self.w, PIECE), torch.split(self.shift, PIECE)
+        for some, sums in zip(*pieces, strict=True):
+            torch.sum(some, 1, dtype=torch.int32, out=sums)  # by way of a copy of it in 32 bits
+        self.shift *= 128
+
+    def __call__(self, x: Tensor) -> Tensor:
+        n_rows = x.numel() // x.size(-1)
+        n_scratch = 4 * (TOGETHER * BLOCK + n_rows) + n_rows * self.w.size(1)
+        return self.run(byte_rows, x, n_scratch, self.scale, self.shift)
