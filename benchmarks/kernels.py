@@ -7,7 +7,7 @@ fused kernel, for three plain operations, and in strips. Dropout: milliseconds t
 a mask.
 Products in float32: oneDNN's (`core/products.py`) and torch's own, which is MKL's. Of a few rows,
 with all weights of GPT-2's shape in turn, so that few are in the processor's cache: our loop
-(`runtime/few_rows.py`) and oneDNN's product in its own layout.
+(`runtime/few_rows.py`, `int8_rows.py`) and oneDNN's product in its own layout.
 """
 
 import argparse
@@ -24,8 +24,9 @@ from triptych.core.dropout import Dropout, drop_threshold, keep_mask
 from triptych.core.masks import causal_mask
 from triptych.core.products import product
 from triptych.runtime.causal import causal_attention
-from triptych.runtime.few_rows import FewRows, Int8FewRows
+from triptych.runtime.few_rows import FewRows
 from triptych.runtime.int8 import quantize_weight
+from triptych.runtime.int8_rows import Int8Rows
 from triptych.runtime.packed import Precision, Product, packed
 
 SHAPES = [  # batch, heads, length, head width
@@ -38,7 +39,7 @@ SHAPES = [  # batch, heads, length, head width
     (2, 12, 1024, 64),
 ]
 N_DROPPED = 2_097_152
-N_ROWS = (1, 2, 4, 8, 16)
+N_ROWS = (1, 2, 4, 8, 16, 32)
 PRODUCTS = [  # rows, columns in, columns out
     (1, 768, 3072),
     (8, 768, 3072),
@@ -141,7 +142,7 @@ def few_rows_row(precision: Precision, n_rows: int, rounds: int) -> dict[str, ob
 
 def few(weight: Tensor, precision: Precision) -> Product:
     if precision == "int8":
-        return Int8FewRows(*quantize_weight(weight), None)
+        return Int8Rows(*quantize_weight(weight), None)
     return FewRows(weight.bfloat16() if precision == "bf16" else weight, None)
 
 

@@ -18,16 +18,22 @@ from llvmlite import ir
 from numba import types
 from numba.core.extending import intrinsic
 
+from triptych.runtime.instructions import (
+    FLOATS,
+    INT,
+    INTS,
+    LONG,
+    Value,
+    ask_for,
+    call,
+    load,
+    pointer,
+)
+
 CHUNK = 64
 """Bytes of weights that are taken at once."""
 AHEAD = 8
 """Rows of weights from what is read now to what the memory is asked for."""
-Value = Any
-"""A value of the compiler's language."""
-
-LONG, INT = ir.IntType(64), ir.IntType(32)
-INTS, FLOATS = ir.VectorType(INT, 16), ir.VectorType(ir.FloatType(), 16)
-BYTES = ir.VectorType(ir.IntType(8), 64)
 
 
 @dataclass(frozen=True)
@@ -44,52 +50,28 @@ class Kind:
     """A sum, a chunk of weights and the address of one of x -> the sum with their product."""
 
 
-def _load(builder: ir.IRBuilder, at: Value, kind: ir.VectorType, offset: int = 0) -> Value:
-    pointer = builder.inttoptr(builder.add(at, LONG(offset)), kind.as_pointer())
-    return builder.load(pointer, align=1)
-
-
 def _float_weights(builder: ir.IRBuilder, at: Value) -> list[Value]:
-    return [_load(builder, at, FLOATS)]
+    return [load(builder, at, FLOATS)]
 
 
 def _half_weights(builder: ir.IRBuilder, at: Value) -> list[Value]:
     """32 bfloat16, the upper halves of float32: those at even places, then those at odd ones."""
-    pairs = _load(builder, at, INTS)
+    pairs = load(builder, at, INTS)
     sixteen, upper = (ir.Constant(INTS, [n] * 16) for n in (16, 0xFFFF0000))
     even, odd = builder.shl(pairs, sixteen), builder.and_(pairs, upper)
     return [builder.bitcast(part, FLOATS) for part in (even, odd)]
 
 
 def _add_floats(builder: ir.IRBuilder, total: Value, weights: list[Value], x: Value) -> Value:
-    fused = _function(builder, "llvm.fma.v16f32", FLOATS, (FLOATS,) * 3)
     for number, weight in enumerate(weights):
-        total = builder.call(fused, [weight, _load(builder, x, FLOATS, CHUNK * number), total])
+        row = load(builder, builder.add(x, LONG(CHUNK * number)), FLOATS)
+        total = call(builder, "llvm.fma.v16f32", FLOATS, weight, row, total)
     return total
-
-
-def _byte_weights(builder: ir.IRBuilder, at: Value) -> list[Value]:
-    return [_load(builder, at, BYTES)]
-
-
-def _add_bytes(builder: ir.IRBuilder, total: Value, weights: list[Value], x: Value) -> Value:
-    """VNNI's own: four products of a byte without a sign and one with are added to each sum."""
-    product = _function(builder, "llvm.x86.avx512.vpdpbusd.512", INTS, (INTS, BYTES, BYTES))
-    return builder.call(product, [total, _load(builder, x, BYTES), weights[0]])
 
 
 FLOAT = Kind(FLOATS, CHUNK, _float_weights, _add_floats)
 HALF = Kind(FLOATS, 2 * CHUNK, _half_weights, _add_floats)
 """Weights in bfloat16; x in float32, of each 32 the 16 at even places first."""
-BYTE = Kind(INTS, CHUNK, _byte_weights, _add_bytes)
-"""Weights with a sign, x without."""
-
-
-def _function(
-    builder: ir.IRBuilder, name: str, result: ir.Type, given: tuple[ir.Type, ...]
-) -> Value:
-    known = builder.module.globals.get(name)
-    return known or ir.Function(builder.module, ir.FunctionType(result, given), name)
 
 
 def _sum(builder: ir.IRBuilder, total: Value) -> Value:
@@ -101,15 +83,8 @@ def _sum(builder: ir.IRBuilder, total: Value) -> Value:
             builder.shuffle_vector(total, total, ir.Constant(ir.VectorType(INT, width), places))
             for places in (list(range(width)), list(range(width, 2 * width)))
         ]
-        is_float = isinstance(total.type.element, ir.FloatType)
-        total = (builder.fadd if is_float else builder.add)(*halves)
+        total = builder.fadd(*halves)
     return builder.extract_element(total, INT(0))
-
-
-def _ask_for(builder: ir.IRBuilder, at: Value) -> None:
-    byte = ir.IntType(8).as_pointer()
-    prefetch = _function(builder, "llvm.prefetch.p0", ir.VoidType(), (byte, INT, INT, INT))
-    builder.call(prefetch, [builder.inttoptr(at, byte), INT(0), INT(3), INT(1)])
 
 
 def dots(kind: Kind, n_x: int, n_weights: int) -> Any:
@@ -132,7 +107,7 @@ def dots(kind: Kind, n_x: int, n_weights: int) -> Any:
         held = []
         for row in w_rows:
             at = builder.add(row, w_at)
-            _ask_for(builder, builder.add(at, ahead))
+            ask_for(builder, builder.add(at, ahead))
             held.append(kind.weights(builder, at))
         zero = ir.Constant(kind.sums, [0] * 16)
         following = builder.add(chunk, LONG(1))
@@ -149,7 +124,7 @@ def dots(kind: Kind, n_x: int, n_weights: int) -> Any:
             row = builder.add(y, builder.mul(LONG(i), y_row))
             for j, total in enumerate(sums):
                 found = _sum(builder, total.incomings[1][0])
-                place = builder.inttoptr(builder.add(row, LONG(4 * j)), found.type.as_pointer())
+                place = pointer(builder, builder.add(row, LONG(4 * j)), found.type)
                 builder.store(found, place, align=4)
         return _context.get_dummy_value()
 

@@ -10,20 +10,17 @@ Shapes: R rows, I columns in, O columns out.
 
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from numba import carray
 from torch import Tensor
 
-from triptych.runtime.dots import BYTE, CHUNK, FLOAT, HALF, Kind, dots
+from triptych.runtime.dots import CHUNK, FLOAT, HALF, Kind, dots
 from triptych.runtime.halves import as_float, as_half
-from triptych.runtime.int8_loops import LEVELS, PIECE, quantize
 from triptych.runtime.team import (
     Arrays,
     Kernel,
     Scalar,
-    address,
     floats,
     inner,
     share,
@@ -63,7 +60,7 @@ def block_of(kind: Kind) -> Any:
     return inner(multiply)
 
 
-float_block, half_block, byte_block = block_of(FLOAT), block_of(HALF), block_of(BYTE)
+float_block, half_block = block_of(FLOAT), block_of(HALF)
 
 
 @inner
@@ -100,35 +97,6 @@ def float_rows(data):  # type: ignore[no-untyped-def]
             for i in range(n):
                 for j in range(BLOCK * block - start, BLOCK):
                     y[row + i, start + j] = found[i, j] + bias[start + j]
-            row += n
-
-
-@Kernel
-def byte_rows(data):  # type: ignore[no-untyped-def]
-    (x_at, w_at, bias_at, y_at, scratch_at, scale_at, shift_at,
-     n_rows, n_out, n_in) = carray(data, 10)  # fmt: skip
-    bias, y = floats(bias_at, 0, (n_out,)), floats(y_at, 0, (n_rows, n_out))
-    scale, shift = floats(scale_at, 0, (n_out,)), carray(address(shift_at), n_out, np.int32)
-    own_at = scratch_at + thread_number() * (4 * (TOGETHER * BLOCK + n_rows) + n_rows * n_in)
-    found = carray(address(own_at), (TOGETHER, BLOCK), np.int32)
-    largest = floats(own_at, TOGETHER * BLOCK, (n_rows,))
-    given_at = own_at + 4 * (TOGETHER * BLOCK + n_rows)
-    for row in range(n_rows):
-        x = floats(x_at, row * n_in, (n_in,))
-        bits = carray(address(x_at + 4 * row * n_in), n_in, np.int32)
-        rows = carray(address(given_at + row * n_in), n_in, np.uint8)
-        largest[row] = quantize(x, bits, rows)
-    first, last = share((n_out + BLOCK - 1) // BLOCK)
-    for block in range(first, last):
-        start, row = min(BLOCK * block, n_out - BLOCK), 0
-        while row < n_rows:
-            at, left, w = given_at + row * n_in, n_rows - row, w_at + start * n_in
-            n = byte_block(w, n_in, at, n_in, n_in // CHUNK, left, own_at)
-            for i in range(n):
-                for j in range(BLOCK * block - start, BLOCK):
-                    k = start + j
-                    total = np.float32(found[i, j] - shift[k])
-                    y[row + i, k] = total * scale[k] * largest[row + i] + bias[k]
             row += n
 
 
@@ -172,21 +140,3 @@ class FewRows(_Rows):
     def __call__(self, x: Tensor) -> Tensor:
         n_numbers = TOGETHER * BLOCK + x.numel() // x.size(-1) * self.w.size(1)
         return self.run(float_rows, x, 4 * n_numbers, int(self.w.dtype == torch.bfloat16))
-
-
-class Int8FewRows(_Rows):
-    """`runtime/int8.py:Int8Linear` of few rows, to the bit: w [O, I], S [O], bias [O]."""
-
-    def __init__(self, w: Tensor, scale: Tensor, bias: Tensor | None) -> None:
-        super().__init__(w, bias)
-        self.scale = F.pad(scale / LEVELS, (0, self.missing[1]))
-        self.shift = torch.empty(len(self.w), dtype=torch.int32)
-        pieces = torch.split(self.w, PIECE), torch.split(self.shift, PIECE)
-        for some, sums in zip(*pieces, strict=True):
-            torch.sum(some, 1, dtype=torch.int32, out=sums)  # by way of a copy of it in 32 bits
-        self.shift *= 128
-
-    def __call__(self, x: Tensor) -> Tensor:
-        n_rows = x.numel() // x.size(-1)
-        n_scratch = 4 * (TOGETHER * BLOCK + n_rows) + n_rows * self.w.size(1)
-        return self.run(byte_rows, x, n_scratch, self.scale, self.shift)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from triptych.core.blocks import Block
 from triptych.core.masks import padding_mask
+from triptych.runtime.amx import has_amx
 from triptych.runtime.parts import Kit, affine, feed_forward, joined, merge, split
 
 Attend = Callable[[Tensor, int], Tensor]
@@ -48,12 +49,6 @@ class PostNormStack:
         for block in self.blocks:
             x = block(x, attend)
         return x
-
-
-def has_amx() -> bool:
-    """Whether the processor multiplies tiles of bf16, which the fused kernel then does: it takes
-    half to two thirds of the plain products' time there."""
-    return bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
 
 
 def takes_padding_out(device: torch.device) -> bool:

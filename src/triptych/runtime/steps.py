@@ -3,7 +3,7 @@
 A step with few rows reads the weights as they are (`runtime/few_rows.py`). With more rows it wants
 them in a library's layout (`runtime/packed.py`), which is made when such a step comes and not
 before: who decodes a few texts has the weights once in memory. A prompt, read once, does without
-it.
+it. In int8 the weights have a layout of our own for any number of rows (`runtime/int8_rows.py`).
 
 Shapes: I columns in, O columns out.
 """
@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from triptych.core.products import has_onednn
-from triptych.runtime.few_rows import FewRows, Int8FewRows
-from triptych.runtime.int8 import Int8Linear, has_int8, laid_out, quantize_weight
-from triptych.runtime.int8_loops import LEVELS
+from triptych.runtime.few_rows import FewRows
+from triptych.runtime.int8 import has_int8, quantize_weight
+from triptych.runtime.int8_rows import Int8Rows
 from triptych.runtime.linear import fast_linear
 from triptych.runtime.openmp import has_team
 from triptych.runtime.packed import (
@@ -30,7 +30,7 @@ from triptych.runtime.packed import (
 )
 
 LayOut = Callable[[], Product]
-MOST = {"fp32": 8, "bf16": 4, "int8": 12}
+MOST = {"fp32": 8, "bf16": 4}
 """Rows up to which our loop is the faster one (`benchmarks/kernels.py`)."""
 
 
@@ -39,11 +39,11 @@ def for_steps(
 ) -> Product:
     """act(x Wᵀ + b): weight [O, I], bias [O], x [..., I]; x [B, T, I] with T > 1 is a prompt."""
     is_small = precision == "fp32" and weight.numel() <= SMALL
-    is_exact = precision != "int8" or has_int8()  # of torch's own product of integers
-    if is_small or not is_exact or not has_team() or not has_onednn():
+    lacks_vnni = precision == "int8" and not has_int8()
+    if is_small or lacks_vnni or not has_team() or not has_onednn():
         return packed(weight, bias, precision, activation)
     if precision == "int8":
-        return _int8_by_rows(weight, bias, activation)
+        return activated(Int8Rows(*quantize_weight(weight), bias), activation)
     return _float_by_rows(weight, bias, precision, activation)
 
 
@@ -76,21 +76,6 @@ def _float_by_rows(
 
     few = activated(FewRows(w, bias), activation)
     return _ByRows(few, MOST[precision], InPieces(prompt), laid_out_linear)
-
-
-def _int8_by_rows(weight: Tensor, bias: Tensor | None, activation: Activation | None) -> Product:
-    w, scale = quantize_weight(weight)
-
-    def multiply(rows: Tensor) -> Tensor:
-        signed = rows.view(-1, rows.size(-1)).bitwise_xor(128).view(torch.int8)  # X
-        return torch.mul(torch._int_mm(signed, w.T), scale / LEVELS).view(*rows.shape[:-1], -1)
-
-    def laid_out_linear() -> Product:
-        return InPieces(Int8Linear(laid_out(w, scale), bias, activation))
-
-    few = activated(Int8FewRows(w, scale, bias), activation)
-    prompt = InPieces(Int8Linear(multiply, bias, activation))
-    return _ByRows(few, MOST["int8"], prompt, laid_out_linear)
 
 
 def activated(product: Product, activation: Activation | None) -> Product:

@@ -1,0 +1,161 @@
+"""x Wᵀ + b in 8-bit integers with weights in panels: `runtime/int8.py`'s, to the bit, and faster.
+
+Of a few rows it takes the memory's time, since each weight is read once and the memory is asked
+ahead; of many the processor's own products of bytes, VNNI's or, sixteen rows at once, AMX's, do
+one and a half to several times what the library makes of them (`benchmarks/kernels.py`).
+
+Shapes: R rows, I columns in, O columns out; I and O are filled up to whole tiles.
+"""
+
+from functools import cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numba import carray
+from torch import Tensor
+
+from triptych.runtime.amx import has_amx
+from triptych.runtime.int8_loops import LEVELS, PIECE, exact, quantize_by_loop
+from triptych.runtime.panels import (
+    DEPTH,
+    LINE,
+    OUTPUTS,
+    TILE_ROWS,
+    amx_sums,
+    set_tiles,
+    vnni_sums,
+    write_tiles,
+)
+from triptych.runtime.team import (
+    Arrays,
+    Kernel,
+    Scalar,
+    address,
+    floats,
+    inner,
+    share,
+    thread_number,
+)
+
+SIDE = 32
+"""Outputs that are computed together, two panels, and with AMX as many rows."""
+SUMS = 4 * SIDE * SIDE
+"""Bytes of the sums of so many rows and outputs."""
+FEW = 4
+"""Rows up to which AMX's tiles would be mostly empty."""
+vnni_1, vnni_2, vnni_4, vnni_8 = (vnni_sums(n, 2) for n in (1, 2, 4, 8))
+amx_16, amx_32 = amx_sums(1, 2), amx_sums(2, 2)
+
+
+@inner
+def some_by_vnni(w: int, panel: int, x: int, x_row: int, n_left: int, y: int) -> Scalar:
+    """Sums [8, 32] of two panels and the next rows -> how many of these it took."""
+    n_lines = panel // LINE
+    if n_left >= 8:
+        vnni_8(w, panel, x, x_row, n_lines, y, 4 * SIDE)
+        return 8
+    if n_left >= 4:
+        vnni_4(w, panel, x, x_row, n_lines, y, 4 * SIDE)
+        return 4
+    if n_left >= 2:
+        vnni_2(w, panel, x, x_row, n_lines, y, 4 * SIDE)
+        return 2
+    vnni_1(w, panel, x, x_row, n_lines, y, 4 * SIDE)
+    return 1
+
+
+@inner
+def some_by_amx(w: int, panel: int, x: int, x_row: int, n_left: int, y: int) -> Scalar:
+    """The same, sums [32, 32]; there are rows up to a multiple of sixteen."""
+    n_lines = panel // LINE
+    if n_left > TILE_ROWS:
+        amx_32(w, panel, x, x_row, n_lines, y, 4 * SIDE)
+        return min(n_left, SIDE)
+    amx_16(w, panel, x, x_row, n_lines, y, 4 * SIDE)
+    return n_left
+
+
+@exact
+def finish(
+    sums: Arrays, shift: Arrays, scale: Arrays, bias: Arrays, largest: Scalar, y: Arrays
+) -> None:
+    """(sums − shift) · scale · a + b, for the outputs [32 or fewer] of a row."""
+    for j in range(len(y)):
+        y[j] = np.float32(sums[j] - shift[j]) * scale[j] * largest + bias[j]
+
+
+@Kernel
+def byte_rows(data):  # type: ignore[no-untyped-def]
+    (x_at, w_at, shift_at, scale_at, bias_at, largest_at, y_at, scratch_at, tiles_at,
+     n_rows, n_out, n_in) = carray(data, 12)  # fmt: skip
+    shift, scale = carray(address(shift_at), n_out, np.int32), floats(scale_at, 0, (n_out,))
+    bias, largest = floats(bias_at, 0, (n_out,)), floats(largest_at, 0, (n_rows,))
+    y = floats(y_at, 0, (n_rows, n_out))
+    own_at, panel = scratch_at + thread_number() * (SUMS + LINE), n_in * OUTPUTS
+    sums = carray(address(own_at), (SIDE, SIDE), np.int32)
+    if tiles_at:
+        write_tiles(own_at + SUMS)  # as the library left them, for the library
+        set_tiles(tiles_at)
+    first, last = share((n_out + SIDE - 1) // SIDE)
+    for block in range(first, last):
+        start, end, row = SIDE * block, min(SIDE * block + SIDE, n_out), 0
+        while row < n_rows:
+            w, x, left = w_at + start * n_in, x_at + row * n_in, n_rows - row
+            if tiles_at:
+                n = some_by_amx(w, panel, x, n_in, left, own_at)
+            else:
+                n = some_by_vnni(w, panel, x, n_in, left, own_at)
+            for i in range(n):
+                finish(sums[i], shift[start:end], scale[start:end], bias[start:end],
+                       largest[row + i], y[row + i, start:end])  # fmt: skip
+            row += n
+    if tiles_at:
+        set_tiles(own_at + SUMS)
+
+
+@cache
+def tiles() -> Tensor | None:
+    """The sizes of AMX's tiles as it wants them, all of 16 rows of 64 bytes; none without AMX."""
+    if not has_amx() or not torch.cpu._init_amx():  # which asks the system for them
+        return None
+    sizes = torch.zeros(64, dtype=torch.uint8)
+    sizes[0] = 1  # which of the tables of sizes that a processor may have
+    sizes[16:32:2], sizes[48:56] = LINE, TILE_ROWS
+    return sizes
+
+
+def in_panels(w: Tensor) -> Tensor:
+    """w [O, I] int8 -> [O / 16, I / 4, 16, 4], filled up with zeros to whole tiles."""
+    n_out, n_in = w.shape
+    w = F.pad(w, (0, -n_in % LINE, 0, -n_out % SIDE))
+    panels = w.view(len(w) // OUTPUTS, OUTPUTS, -1, DEPTH).view(torch.int32)  # four bytes as one
+    return panels.transpose(1, 2).contiguous()
+
+
+class Int8Rows:
+    """`runtime/int8.py:Int8Linear` for float32 x [..., I] of any number of rows, to the bit, where
+    there is VNNI: w [O, I], S [O], bias [O]."""
+
+    def __init__(self, w: Tensor, scale: Tensor, bias: Tensor | None) -> None:
+        self.n_out = len(w)
+        self.missing = -w.size(1) % LINE
+        self.w = in_panels(w)
+        self.scale, self.shift = scale / LEVELS, torch.empty(len(w), dtype=torch.int32)
+        for some, sums in zip(torch.split(w, PIECE), torch.split(self.shift, PIECE), strict=True):
+            torch.sum(some, 1, dtype=torch.int32, out=sums)  # by way of a copy of it in 32 bits
+        self.shift *= 128
+        self.bias = torch.zeros(len(w)) if bias is None else bias.detach().float().contiguous()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        rows, largest = quantize_by_loop(x.reshape(-1, x.size(-1)))
+        n_rows, by_amx = len(rows), None if len(rows) <= FEW else tiles()
+        fill = 0 if by_amx is None else -n_rows % TILE_ROWS
+        if fill or self.missing:
+            rows = F.pad(rows, (0, self.missing, 0, fill))
+        y = torch.empty(n_rows, self.n_out)
+        scratch = torch.empty(torch.get_num_threads() * (SUMS + LINE), dtype=torch.uint8)
+        given = (rows, self.w, self.shift, self.scale, self.bias, largest, y, scratch)
+        at = 0 if by_amx is None else by_amx.data_ptr()
+        byte_rows(*(t.data_ptr() for t in given), at, n_rows, self.n_out, rows.size(1))
+        return y.view(*x.shape[:-1], self.n_out)
