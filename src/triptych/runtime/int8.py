@@ -4,9 +4,10 @@ x ≈ a · X / 127 with a = max |x| of its row, W ≈ S · w, so x Wᵀ ≈ a ·
 is a sum of integers, which has no rounding: a row comes out the same whatever stands beside it. The
 scale of a row is found anew for each input, so nothing has to be calibrated.
 
-The product is oneDNN's, which takes inputs as bytes without a sign, so X has 128 added. Of torch's
-others on a processor with VNNI, `_int_mm` is as fast for one row and half as fast for eight,
-`quantized.linear_dynamic` knows no scale for each row and `_weight_int8pack_mm` is slower.
+This is the plain twin of `runtime/int8_rows.py`. Its product is oneDNN's, which takes inputs as
+bytes without a sign, so X has 128 added. Of torch's others on a processor with VNNI, `_int_mm` is
+as fast for one row and half as fast for eight, `quantized.linear_dynamic` knows no scale for each
+row and `_weight_int8pack_mm` is slower.
 
 Shapes: I columns in, O columns out.
 """
@@ -17,9 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from triptych.runtime.int8_loops import LEVELS, PIECE, SMALLEST, finish_by_loop, quantize_by_loop
-from triptych.runtime.openmp import has_team
-
+LEVELS = 127
+SMALLEST = 1e-30
+"""In place of the largest number of a row that is all zeros."""
+PIECE = 256
+"""Rows of a weight that are looked at in one go."""
 HALF = torch.tensor(128.5)
 Multiply = Callable[[Tensor], Tensor]
 """X + 128 [..., I] as bytes -> S / 127 · (X wᵀ) [..., O] in float32."""
@@ -79,12 +82,8 @@ class Int8Linear:
         self.bias = None if bias is None else bias.detach().float().contiguous()
 
     def __call__(self, x: Tensor) -> Tensor:
-        if has_team() and self.bias is not None:
-            rows, largest = quantize_by_loop(x)
-            y = finish_by_loop(self.multiply(rows), largest, self.bias)
-        else:
-            rows, largest = quantize_rows(x)
-            y = finish_rows(self.multiply(rows), largest, self.bias)
+        rows, largest = quantize_rows(x)
+        y = finish_rows(self.multiply(rows), largest, self.bias)
         return y if self.activation is None else self.activation(y)
 
 

@@ -1,9 +1,8 @@
-"""What stands before and after a product of integers, each in one pass: see `runtime/int8.py`.
+"""What stands before a product of integers, in one pass: see `runtime/int8.py`.
 
-As torch operations it is seven passes over the rows, at a decoder's sizes as long as the product.
-To the bit the same.
+As torch operations it is five passes over the rows. To the bit the same.
 
-Shapes: R rows, I columns in, O columns out.
+Shapes: R rows, I columns in.
 """
 
 from functools import partial
@@ -13,13 +12,9 @@ import torch
 from numba import carray
 from torch import Tensor
 
+from triptych.runtime.int8 import LEVELS, SMALLEST
 from triptych.runtime.team import Arrays, Kernel, Scalar, address, floats, inner, share
 
-LEVELS = 127
-SMALLEST = 1e-30
-"""In place of the largest number of a row that is all zeros."""
-PIECE = 256
-"""Rows of a weight that are looked at in one go."""
 exact = partial(inner, sums=False)
 SIZE, INFINITY = np.int32(0x7FFFFFFF), np.int32(0x7F800000)
 """The bits of a float32 without its sign; of such, the larger number has the larger bits."""
@@ -51,19 +46,6 @@ def quantize_kernel(data):  # type: ignore[no-untyped-def]
         largest[row] = quantize(x, bits, carray(address(rows_at + row * n_in), n_in, np.uint8))
 
 
-@Kernel
-def finish_kernel(data):  # type: ignore[no-untyped-def]
-    y_at, largest_at, bias_at, n_rows, n_out = carray(data, 5)
-    y = floats(y_at, 0, (n_rows, n_out))
-    largest = floats(largest_at, 0, (n_rows,))
-    bias = floats(bias_at, 0, (n_out,))
-    # Columns are shared out and not rows: of few rows each may be long.
-    first, last = share(n_out)
-    for row in range(n_rows):
-        for j in range(first, last):
-            y[row, j] = y[row, j] * largest[row] + bias[j]
-
-
 def quantize_by_loop(x: Tensor) -> tuple[Tensor, Tensor]:
     """As `runtime/int8.py:quantize_rows`: x [..., I] -> X + 128 [..., I] in bytes, a [..., 1]."""
     x = x.contiguous()
@@ -71,10 +53,3 @@ def quantize_by_loop(x: Tensor) -> tuple[Tensor, Tensor]:
     n_in = x.size(-1)
     quantize_kernel(x.data_ptr(), rows.data_ptr(), largest.data_ptr(), x.numel() // n_in, n_in)
     return rows, largest
-
-
-def finish_by_loop(y: Tensor, largest: Tensor, bias: Tensor) -> Tensor:
-    """y [..., O] · largest [..., 1] + bias [O], in place."""
-    n_out = y.size(-1)
-    finish_kernel(y.data_ptr(), largest.data_ptr(), bias.data_ptr(), y.numel() // n_out, n_out)
-    return y

@@ -16,13 +16,15 @@ from numba import carray
 from torch import Tensor
 
 from triptych.runtime.amx import has_amx
-from triptych.runtime.int8_loops import LEVELS, PIECE, exact, quantize_by_loop
+from triptych.runtime.int8 import LEVELS, PIECE
+from triptych.runtime.int8_loops import exact, quantize_by_loop
 from triptych.runtime.panels import (
     DEPTH,
     LINE,
     OUTPUTS,
     TILE_ROWS,
     amx_sums,
+    finish_rows,
     set_tiles,
     vnni_sums,
     write_tiles,
@@ -80,7 +82,7 @@ def some_by_amx(w: int, panel: int, x: int, x_row: int, n_left: int, y: int) -> 
 def finish(
     sums: Arrays, shift: Arrays, scale: Arrays, bias: Arrays, largest: Scalar, y: Arrays
 ) -> None:
-    """(sums − shift) · scale · a + b, for the outputs [32 or fewer] of a row."""
+    """`finish_rows` of one row, for the last outputs, which may be fewer."""
     for j in range(len(y)):
         y[j] = np.float32(sums[j] - shift[j]) * scale[j] * largest + bias[j]
 
@@ -91,7 +93,6 @@ def byte_rows(data):  # type: ignore[no-untyped-def]
      n_rows, n_out, n_in) = carray(data, 12)  # fmt: skip
     shift, scale = carray(address(shift_at), n_out, np.int32), floats(scale_at, 0, (n_out,))
     bias, largest = floats(bias_at, 0, (n_out,)), floats(largest_at, 0, (n_rows,))
-    y = floats(y_at, 0, (n_rows, n_out))
     own_at, panel = scratch_at + thread_number() * (SUMS + LINE), n_in * OUTPUTS
     sums = carray(address(own_at), (SIDE, SIDE), np.int32)
     if tiles_at:
@@ -106,9 +107,14 @@ def byte_rows(data):  # type: ignore[no-untyped-def]
                 n = some_by_amx(w, panel, x, n_in, left, own_at)
             else:
                 n = some_by_vnni(w, panel, x, n_in, left, own_at)
-            for i in range(n):
-                finish(sums[i], shift[start:end], scale[start:end], bias[start:end],
-                       largest[row + i], y[row + i, start:end])  # fmt: skip
+            y = y_at + 4 * (row * n_out + start)
+            if end - start == SIDE:
+                finish_rows(own_at, n, shift_at + 4 * start, scale_at + 4 * start,
+                            bias_at + 4 * start, largest_at + 4 * row, y, 4 * n_out)  # fmt: skip
+            else:
+                for i in range(n):
+                    finish(sums[i], shift[start:], scale[start:], bias[start:], largest[row + i],
+                           floats(y, i * n_out, (end - start,)))  # fmt: skip
             row += n
     if tiles_at:
         set_tiles(own_at + SUMS)

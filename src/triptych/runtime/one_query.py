@@ -12,6 +12,7 @@ import torch
 from numba import carray
 from torch import Tensor
 
+from triptych.runtime.exponential import exp
 from triptych.runtime.team import Arrays, Kernel, Scalar, address, floats, inner, share
 
 
@@ -30,7 +31,7 @@ def softmax(scores: Arrays) -> None:
     for s in range(1, len(scores)):
         largest = max(largest, scores[s])
     for s in range(len(scores)):
-        scores[s] = np.exp(scores[s] - largest)
+        scores[s] = exp(scores[s] - largest)
         total += scores[s]
     for s in range(len(scores)):
         scores[s] /= total

@@ -17,7 +17,9 @@ from torch import Tensor
 
 from triptych.core.products import has_onednn
 from triptych.models.gpt import ACTIVATIONS
-from triptych.runtime.int8 import int8_linear
+from triptych.runtime.int8 import has_int8, int8_linear, quantize_weight
+from triptych.runtime.int8_rows import Int8Rows
+from triptych.runtime.openmp import has_team
 
 Precision = Literal["fp32", "bf16", "int8"]
 Activation = Callable[[Tensor], Tensor]
@@ -39,6 +41,8 @@ def packed(
     weight: Tensor, bias: Tensor | None, precision: Precision, activation: Activation | None = None
 ) -> Product:
     """act(x Wᵀ + b): weight [O, I], bias [O]. What comes out is bf16 for bf16, else float32."""
+    if precision == "int8" and has_team() and has_int8():
+        return activated(Int8Rows(*quantize_weight(weight), bias), activation)
     if precision == "int8":
         return InPieces(int8_linear(weight, bias, activation))
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
@@ -49,6 +53,10 @@ def packed(
         return Plain(weight, bias, activation)
     product = laid_out(weight, bias, activation)
     return product if isinstance(product, Plain) else InPieces(product)
+
+
+def activated(product: Product, activation: Activation | None) -> Product:
+    return product if activation is None else lambda x: activation(product(x))
 
 
 def laid_out(weight: Tensor, bias: Tensor | None, activation: Activation | None = None) -> Product:

@@ -1,31 +1,36 @@
 """Products of bytes with weights in panels of sixteen outputs, as instructions: the inside of
 `runtime/int8_rows.py`.
 
-A panel holds of each four inputs the weights of sixteen outputs side by side, 64 bytes. VNNI's
-instruction multiplies such a line by four bytes of a row and adds to sixteen sums, which are
+A panel holds of each four inputs the weights of sixteen outputs side by side, a line of 64 bytes.
+VNNI's instruction multiplies a line by four bytes of a row and adds to sixteen sums, which are
 outputs already; AMX's takes sixteen lines and sixteen rows at once. What a loop over numbers would
 become depends on the compiler's luck, so these are written in its own language.
 
-Shapes: X rows of bytes, W panels; a line is 64 bytes.
+Shapes: X rows of bytes, W panels.
 """
 
 from typing import Any
 
 from llvmlite import binding, ir
-from numba import types
-from numba.core.extending import intrinsic
 
 from triptych.runtime.instructions import (
     BYTE,
+    FLOATS,
     INT,
     INTS,
-    LONG,
+    Build,
+    Loop,
     Value,
+    add,
     ask_for,
     call,
+    everywhere,
+    for_kernels,
     load,
     pointer,
-)  # fmt: skip
+    store,
+    times,
+)
 
 LINE, OUTPUTS, DEPTH = 64, 16, 4
 """Bytes of a line, the outputs in it, and the inputs of each."""
@@ -40,48 +45,37 @@ def vnni_sums(n_x: int, n_panels: int) -> Any:
     """A function for kernels, (w, panel, x, x_row, n_lines, y, y_row) -> nothing: sums y[X, 16 · W]
     of n_lines · 4 products. All but `n_lines` are addresses, or bytes from one to the next."""
 
-    def generate(_context: Any, builder: ir.IRBuilder, _signature: Any, given: Any) -> Any:
+    def build(builder: Build, given: Any) -> None:
         w, panel, x, x_row, n_lines, y, y_row = given
-        before = builder.block
-        loop, after = (builder.append_basic_block(name) for name in ("line", "sums"))
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        line = builder.phi(LONG)
-        totals = [[builder.phi(INTS) for _ in range(n_panels)] for _ in range(n_x)]
-        ahead, offset = builder.mul(panel, LONG(n_panels)), builder.mul(line, LONG(LINE))
-        lines = []
-        for p in range(n_panels):
-            at = builder.add(builder.add(w, builder.mul(panel, LONG(p))), offset)
-            ask_for(builder, builder.add(at, ahead))
-            lines.append(load(builder, at, INTS))
-        new = []
-        for i in range(n_x):
-            at = builder.add(x, builder.mul(x_row, LONG(i)))
-            four = load(builder, builder.add(at, builder.mul(line, LONG(DEPTH))), INT)
-            row = _everywhere(builder, four)
-            new.append([_vnni(builder, totals[i][p], row, lines[p]) for p in range(n_panels)])
-        following = builder.add(line, LONG(1))
-        builder.cbranch(builder.icmp_signed("<", following, n_lines), loop, after)
-        line.add_incoming(LONG(0), before)
-        line.add_incoming(following, loop)
-        builder.position_at_end(after)
-        for i in range(n_x):
-            for p in range(n_panels):
-                totals[i][p].add_incoming(ir.Constant(INTS, [0] * OUTPUTS), before)
-                totals[i][p].add_incoming(new[i][p], loop)
-                at = builder.add(builder.add(y, builder.mul(y_row, LONG(i))), LONG(LINE * p))
-                builder.store(new[i][p], pointer(builder, at, INTS), align=4)
-        return _context.get_dummy_value()
+        loop = Loop(builder, n_lines)
+        zero = ir.Constant(INTS, [0] * OUTPUTS)
+        totals = [[loop.carried(zero) for _ in range(n_panels)] for _ in range(n_x)]
+        lines = _lines(builder, w, panel, n_panels, times(builder, loop.index, LINE))
+        sums = []
+        for i, own in enumerate(totals):
+            at = add(builder, x, times(builder, x_row, i), times(builder, loop.index, DEPTH))
+            row = everywhere(builder, load(builder, at, INT))
+            sums.append([_vnni(builder, *pair, row) for pair in zip(own, lines, strict=True)])
+        loop.end(*((a, b) for own, new in zip(totals, sums, strict=True)
+                   for a, b in zip(own, new, strict=True)))  # fmt: skip
+        for i, own in enumerate(sums):
+            for p, total in enumerate(own):
+                store(builder, total, add(builder, y, times(builder, y_row, i), LINE * p))
 
-    return _seven_numbers(generate)
+    return for_kernels(7, build)
 
 
-def _everywhere(builder: ir.IRBuilder, number: Value) -> Value:
-    one = builder.insert_element(ir.Constant(INTS, ir.Undefined), number, INT(0))
-    return builder.shuffle_vector(one, one, ir.Constant(INTS, [0] * OUTPUTS))
+def _lines(builder: Build, w: Value, panel: Value, n_panels: int, offset: Value) -> list[Value]:
+    """Of each panel a line; those of the panels after these are asked for."""
+    found = []
+    for p in range(n_panels):
+        at = add(builder, w, times(builder, panel, p), offset)
+        ask_for(builder, add(builder, at, times(builder, panel, n_panels)))
+        found.append(load(builder, at, INTS))
+    return found
 
 
-def _vnni(builder: ir.IRBuilder, total: Value, row: Value, line: Value) -> Value:
+def _vnni(builder: Build, total: Value, line: Value, row: Value) -> Value:
     kind = BYTES if binding.llvm_version_info[0] >= BYTES_SINCE else INTS
     given = (builder.bitcast(part, kind) for part in (row, line))
     return call(builder, "llvm.x86.avx512.vpdpbusd.512", INTS, total, *given)
@@ -89,70 +83,79 @@ def _vnni(builder: ir.IRBuilder, total: Value, row: Value, line: Value) -> Value
 
 def amx_sums(n_blocks: int, n_panels: int) -> Any:
     """As `vnni_sums` for sixteen rows a block: X = 16 · blocks. n_lines is a multiple of 16."""
+    first = n_blocks * n_panels  # of the tiles, which are numbers: those before it hold sums
+    rows = [first + b for b in range(n_blocks)]
+    weights = [first + n_blocks + p for p in range(n_panels)]
 
-    def generate(_context: Any, builder: ir.IRBuilder, _signature: Any, given: Any) -> Any:
+    def build(builder: Build, given: Any) -> None:
         w, panel, x, x_row, n_lines, y, y_row = given
-        sums = [[n_panels * b + p for p in range(n_panels)] for b in range(n_blocks)]  # of tiles
-        first = n_blocks * n_panels
-        rows = [first + b for b in range(n_blocks)]
-        weights = [first + n_blocks + p for p in range(n_panels)]
-        for block in sums:
-            for tile in block:
-                call(builder, "llvm.x86.tilezero", None, BYTE(tile))
-        before = builder.block
-        loop, after = (builder.append_basic_block(name) for name in ("tile", "sums"))
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        line = builder.phi(LONG)
-        ahead, offset = builder.mul(panel, LONG(n_panels)), builder.mul(line, LONG(LINE))
+        for tile in range(first):
+            call(builder, "llvm.x86.tilezero", None, BYTE(tile))
+        loop = Loop(builder, n_lines, TILE_ROWS)
         for p, tile in enumerate(weights):
-            at = builder.add(builder.add(w, builder.mul(panel, LONG(p))), offset)
-            for i in range(TILE_ROWS):
-                ask_for(builder, builder.add(at, builder.add(ahead, LONG(LINE * i))))
-            _load_tile(builder, tile, at, LONG(LINE))
+            at = add(builder, w, times(builder, panel, p), times(builder, loop.index, LINE))
+            _ask_for_tile(builder, add(builder, at, times(builder, panel, n_panels)))
+            _move(builder, "llvm.x86.tileloadd64", tile, at, LINE_BYTES)
         for b, tile in enumerate(rows):
-            at = builder.add(x, builder.mul(x_row, LONG(TILE_ROWS * b)))
-            _load_tile(builder, tile, builder.add(at, builder.mul(line, LONG(DEPTH))), x_row)
+            at = add(builder, x, times(builder, x_row, TILE_ROWS * b))
+            at = add(builder, at, times(builder, loop.index, DEPTH))
+            _move(builder, "llvm.x86.tileloadd64", tile, at, x_row)
             for p, weight in enumerate(weights):
-                given_tiles = (BYTE(sums[b][p]), BYTE(tile), BYTE(weight))
-                call(builder, "llvm.x86.tdpbusd", None, *given_tiles)
-        following = builder.add(line, LONG(TILE_ROWS))
-        builder.cbranch(builder.icmp_signed("<", following, n_lines), loop, after)
-        line.add_incoming(LONG(0), before)
-        line.add_incoming(following, loop)
-        builder.position_at_end(after)
-        for b, block in enumerate(sums):
-            for p, tile in enumerate(block):
-                at = builder.add(y, builder.mul(y_row, LONG(TILE_ROWS * b)))
-                place = pointer(builder, builder.add(at, LONG(LINE * p)), BYTE)
-                call(builder, "llvm.x86.tilestored64", None, BYTE(tile), place, y_row)
-        return _context.get_dummy_value()
+                tiles = (n_panels * b + p, tile, weight)
+                call(builder, "llvm.x86.tdpbusd", None, *(BYTE(n) for n in tiles))
+        loop.end()
+        for b in range(n_blocks):
+            for p in range(n_panels):
+                at = add(builder, y, times(builder, y_row, TILE_ROWS * b), LINE * p)
+                _move(builder, "llvm.x86.tilestored64", n_panels * b + p, at, y_row)
 
-    return _seven_numbers(generate)
+    return for_kernels(7, build)
 
 
-def _load_tile(builder: ir.IRBuilder, tile: int, at: Value, row: Value) -> None:
-    call(builder, "llvm.x86.tileloadd64", None, BYTE(tile), pointer(builder, at, BYTE), row)
+LINE_BYTES = ir.IntType(64)(LINE)
 
 
-def _seven_numbers(generate: Any) -> Any:
-    def typed(_typing: Any, w, panel, x, x_row, n_lines, y, y_row) -> Any:  # type: ignore[no-untyped-def]
-        return types.void(*[types.int64] * 7), generate
+def _ask_for_tile(builder: Build, at: Value) -> None:
+    for i in range(TILE_ROWS):
+        ask_for(builder, add(builder, at, LINE * i))
 
-    return intrinsic(typed)
+
+def _move(builder: Build, name: str, tile: int, at: Value, row: Value) -> None:
+    """A tile from or to memory, so many bytes from a row to the next."""
+    call(builder, name, None, BYTE(tile), pointer(builder, at, BYTE), row)
 
 
 def _tile_setting(name: str) -> Any:
     """A function for kernels, (at) -> nothing: sets the tiles' sizes, or writes them down."""
 
-    def generate(_context: Any, builder: ir.IRBuilder, _signature: Any, given: Any) -> Any:
+    def build(builder: Build, given: Any) -> None:
         call(builder, name, None, pointer(builder, given[0], BYTE))
-        return _context.get_dummy_value()
 
-    def typed(_typing: Any, at) -> Any:  # type: ignore[no-untyped-def]
-        return types.void(types.int64), generate
-
-    return intrinsic(typed)
+    return for_kernels(1, build)
 
 
 set_tiles, write_tiles = _tile_setting("llvm.x86.ldtilecfg"), _tile_setting("llvm.x86.sttilecfg")
+
+
+def _finish_rows(builder: Build, given: Any) -> None:
+    """(sums, n, shift, scale, bias, largest, y, y_row): y = (sums − shift) · scale · a + b for n
+    rows of two lines of sums, a of each row and the others of each output; all but `n` are
+    addresses, or bytes from a row to the next."""
+    sums, n, shift, scale, bias, largest, y, y_row = given
+    kinds = ((shift, INTS), (scale, FLOATS), (bias, FLOATS))
+    of_outputs = [
+        [load(builder, add(builder, at, place), kind) for at, kind in kinds] for place in (0, LINE)
+    ]
+    loop = Loop(builder, n)
+    at = add(builder, largest, times(builder, loop.index, 4))
+    a = builder.bitcast(everywhere(builder, load(builder, at, INT)), FLOATS)
+    own = add(builder, sums, times(builder, loop.index, 2 * LINE))
+    to = add(builder, y, builder.mul(loop.index, y_row))
+    for place, (shifts, scales, biases) in zip((0, LINE), of_outputs, strict=True):
+        total = builder.sub(load(builder, add(builder, own, place), INTS), shifts)
+        scaled = builder.fmul(builder.fmul(builder.sitofp(total, FLOATS), scales), a)
+        store(builder, builder.fadd(scaled, biases), add(builder, to, place))
+    loop.end()
+
+
+finish_rows = for_kernels(8, _finish_rows)

@@ -3,7 +3,7 @@
 A step with few rows reads the weights as they are (`runtime/few_rows.py`). With more rows it wants
 them in a library's layout (`runtime/packed.py`), which is made when such a step comes and not
 before: who decodes a few texts has the weights once in memory. A prompt, read once, does without
-it. In int8 the weights have a layout of our own for any number of rows (`runtime/int8_rows.py`).
+it. In int8 one layout is for any number of rows (`runtime/int8_rows.py`).
 
 Shapes: I columns in, O columns out.
 """
@@ -15,8 +15,6 @@ from torch import Tensor
 
 from triptych.core.products import has_onednn
 from triptych.runtime.few_rows import FewRows
-from triptych.runtime.int8 import has_int8, quantize_weight
-from triptych.runtime.int8_rows import Int8Rows
 from triptych.runtime.linear import fast_linear
 from triptych.runtime.openmp import has_team
 from triptych.runtime.packed import (
@@ -26,6 +24,7 @@ from triptych.runtime.packed import (
     OneDnn,
     Precision,
     Product,
+    activated,
     packed,
 )
 
@@ -39,11 +38,8 @@ def for_steps(
 ) -> Product:
     """act(x Wᵀ + b): weight [O, I], bias [O], x [..., I]; x [B, T, I] with T > 1 is a prompt."""
     is_small = precision == "fp32" and weight.numel() <= SMALL
-    lacks_vnni = precision == "int8" and not has_int8()
-    if is_small or lacks_vnni or not has_team() or not has_onednn():
+    if precision == "int8" or is_small or not has_team() or not has_onednn():
         return packed(weight, bias, precision, activation)
-    if precision == "int8":
-        return activated(Int8Rows(*quantize_weight(weight), bias), activation)
     return _float_by_rows(weight, bias, precision, activation)
 
 
@@ -76,7 +72,3 @@ def _float_by_rows(
 
     few = activated(FewRows(w, bias), activation)
     return _ByRows(few, MOST[precision], InPieces(prompt), laid_out_linear)
-
-
-def activated(product: Product, activation: Activation | None) -> Product:
-    return product if activation is None else lambda x: activation(product(x))

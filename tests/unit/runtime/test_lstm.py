@@ -7,9 +7,9 @@ from torch import Tensor
 
 from triptych.predecessors.elmo import Elmo, ElmoConfig, ProjectedLstm
 from triptych.runtime import lstm
+from triptych.runtime.exponential import exp, sigmoid, tanh
 from triptych.runtime.halves import as_half
 from triptych.runtime.lstm import FastLstm, use_fast_lstms
-from triptych.runtime.lstm_loops import exp, sigmoid, tanh
 
 P, D, T = 6, 21, 7
 CLIPS = {"cell_clip": 0.3, "clip": 0.25}
@@ -109,6 +109,8 @@ def test_functions_of_the_loops() -> None:
     inside = np.abs(x) < 87
     found = np.array([exp(value) for value in x[inside]])
     np.testing.assert_allclose(found, np.exp(x[inside].astype(np.float64)), rtol=3e-7)
+    assert exp(np.float32(-np.inf)) == exp(np.float32(-88)) == 0  # who is masked has no weight
+    assert all(np.isnan(function(np.float32(np.nan))) for function in (exp, sigmoid, tanh))
     with np.errstate(over="ignore"):
         np.testing.assert_allclose(
             [sigmoid(value) for value in x], 1 / (1 + np.exp(-x.astype(np.float64))), atol=2e-7

@@ -163,14 +163,16 @@ def test_each_number_of_rows_has_the_same_product(
 
 
 def test_without_a_team_the_library_has_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "has_team", lambda: False)
+    for module in (steps, packed):
+        monkeypatch.setattr(module, "has_team", lambda: False)
     _, weight, bias = given(50, 24)
-    assert isinstance(steps.for_steps(weight, bias, "int8"), packed.InPieces)
+    for precision in ("bf16", "int8"):
+        assert isinstance(steps.for_steps(weight, bias, precision), packed.InPieces)
 
 
-def test_without_vnni_torch_multiplies_no_integers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_vnni_nothing_multiplies_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """An older processor's products of bytes overflow in 16 bits."""
-    monkeypatch.setattr(steps, "has_int8", lambda: False)
+    monkeypatch.setattr(packed, "has_int8", lambda: False)
     _, weight, bias = given(50, 24)
     assert isinstance(steps.for_steps(weight, bias, "int8"), packed.InPieces)
 
