@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from triptych.errors import ConfigError
 
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "tanh": torch.tanh}
+PLACES_TOGETHER = 8
+"""Places of characters are as many or a multiple: libraries make code for each new shape."""
 PADDING = 0
 """The character of a place where there is no word; its embedding is zero."""
 CARRY_BIAS = -2.0
@@ -105,7 +107,8 @@ class CharacterCnn(nn.Module):
         return self.projection(x)  # type: ignore[no-any-return]
 
     def shortened(self, character_ids: Tensor) -> Tensor:
-        """Without the end that the longest word leaves empty, but for one filter's width of it.
+        """Without the end that the longest word leaves empty, but for a filter's width of it or a
+        little more (`PLACES_TOGETHER`).
 
         Every window beyond holds the same padding as the last one kept, and a maximum does not
         count: the result is that of all C places.
@@ -116,4 +119,4 @@ class CharacterCnn(nn.Module):
         differs = (character_ids != last).any(dim=0)
         n_used = int(differs.nonzero()[-1]) + 1 if bool(differs.any()) else 1
         widest = max(width for width, _ in self.config.filters)
-        return character_ids[:, : n_used + widest]
+        return character_ids[:, : -(-(n_used + widest) // PLACES_TOGETHER) * PLACES_TOGETHER]

@@ -16,6 +16,8 @@ from triptych.core.dropout import Dropout
 from triptych.errors import ConfigError, UsageError
 from triptych.predecessors.characters import CharacterCnn, CharacterConfig
 
+WORDS_TOGETHER = 128
+"""Distinct words are filled up to a multiple of so many: libraries make code for each new shape."""
 N_DIRECTIONS = 2
 """Left to right, then right to left."""
 
@@ -177,6 +179,7 @@ class Elmo(nn.Module):
             )
         flat = character_ids.reshape(-1, n_characters)  # [B·T, C]
         distinct, numbers = torch.unique(flat, dim=0, return_inverse=True)
+        distinct = F.pad(distinct, (0, 0, 0, -len(distinct) % WORDS_TOGETHER))
         words: Tensor = F.embedding(numbers, self.characters(distinct))
         return words.view(*character_ids.shape[:2], -1)
 

@@ -8,10 +8,14 @@ import math
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from triptych.core.loss import IGNORE, LossSum, chunked_cross_entropy
 from triptych.training.objectives import output_projection
+
+ROWS_TOGETHER = 128
+"""Numbers of predictions and of drawn words come in few sizes: libraries make code for each."""
 
 
 class SentenceBatch(Protocol):
@@ -83,13 +87,21 @@ def sampled_cross_entropy(
     n_classes = len(weight)
     drawn = (torch.rand(n_samples, dtype=torch.float64) * math.log(n_classes + 1)).exp() - 1
     ids = torch.unique(drawn.long().clamp(max=n_classes - 1)).to(hidden.device)  # [S]
+    n, n_drawn = len(targets), len(ids)
+    hidden, targets, ids = _filled_up(hidden), _filled_up(targets), _filled_up(ids)
     own = (hidden * weight[targets]).sum(dim=1).float() + bias[targets]  # [N]
     own = own - log_expected_count(targets, n_classes, n_samples)
     others = (hidden @ weight[ids].T).float() + bias[ids]  # [N, S]
     others = others - log_expected_count(ids, n_classes, n_samples)
     others = others.masked_fill(targets[:, None] == ids, float("-inf"))
-    nll = (torch.cat([own[:, None], others], dim=1).logsumexp(dim=1) - own).sum()
-    return LossSum(nll, nll.detach(), len(targets))
+    others[:, n_drawn:] = float("-inf")
+    nll = (torch.cat([own[:, None], others], dim=1).logsumexp(dim=1) - own)[:n].sum()
+    return LossSum(nll, nll.detach(), n)
+
+
+def _filled_up(rows: Tensor) -> Tensor:
+    """rows [N, …] and zeros up to a multiple of `ROWS_TOGETHER`."""
+    return F.pad(rows, (0, 0) * (rows.dim() - 1) + (0, -len(rows) % ROWS_TOGETHER))
 
 
 def log_expected_count(ids: Tensor, n_classes: int, n_samples: int) -> Tensor:
