@@ -17,7 +17,6 @@ from triptych.runtime.instructions import ask_for as _ask_for
 from triptych.runtime.instructions import for_kernels
 from triptych.runtime.team import Arrays, Kernel, Scalar, address, floats, inner, share
 
-
 LINE = 64
 """Bytes that come from the memory together."""
 ask_for_line = for_kernels(1, lambda builder, given: _ask_for(builder, given[0]))
