@@ -17,7 +17,7 @@ from torch import Tensor
 
 from triptych.runtime.amx import has_amx
 from triptych.runtime.int8 import LEVELS, PIECE
-from triptych.runtime.int8_loops import exact, quantize_by_loop
+from triptych.runtime.int8_loops import exact, quantize, quantize_by_loop
 from triptych.runtime.panels import (
     DEPTH,
     LINE,
@@ -44,6 +44,8 @@ SIDE = 32
 """Outputs that are computed together, two panels, and with AMX as many rows."""
 SUMS = 4 * SIDE * SIDE
 """Bytes of the sums of so many rows and outputs."""
+SMALL = 65_536
+"""Bytes of all rows up to which each thread makes them for itself."""
 FEW = 4
 """Rows up to which AMX's tiles would be mostly empty."""
 vnni_1, vnni_2, vnni_4, vnni_8 = (vnni_sums(n, 2) for n in (1, 2, 4, 8))
@@ -87,13 +89,29 @@ def finish(
         y[j] = np.float32(sums[j] - shift[j]) * scale[j] * largest + bias[j]
 
 
+@inner
+def quantize_all(
+    x_at: int, n_rows: int, n_x: int, rows_at: int, n_in: int, largest_at: int
+) -> None:
+    """x [R, n_x], floats -> bytes [R, n_in] with anything in what is filled up, and a [R]."""
+    largest = floats(largest_at, 0, (n_rows,))
+    for row in range(n_rows):
+        x, bits = floats(x_at, row * n_x, (n_x,)), address(x_at + 4 * row * n_x)
+        rows = carray(address(rows_at + row * n_in), n_x, np.uint8)
+        largest[row] = quantize(x, carray(bits, n_x, np.int32), rows)
+
+
 @Kernel
 def byte_rows(data):  # type: ignore[no-untyped-def]
     (x_at, w_at, shift_at, scale_at, bias_at, largest_at, y_at, scratch_at, tiles_at,
-     n_rows, n_out, n_in) = carray(data, 12)  # fmt: skip
+     own_size, n_x, n_rows, n_out, n_in) = carray(data, 14)  # fmt: skip
+    own_at, panel = scratch_at + thread_number() * own_size, n_in * OUTPUTS
+    if n_x:  # few: by each thread for itself, which is sooner done than waited for
+        given_at, largest_at = x_at, own_at + SUMS + LINE
+        x_at = largest_at + 4 * n_rows
+        quantize_all(given_at, n_rows, n_x, x_at, n_in, largest_at)
     shift, scale = carray(address(shift_at), n_out, np.int32), floats(scale_at, 0, (n_out,))
     bias, largest = floats(bias_at, 0, (n_out,)), floats(largest_at, 0, (n_rows,))
-    own_at, panel = scratch_at + thread_number() * (SUMS + LINE), n_in * OUTPUTS
     sums = carray(address(own_at), (SIDE, SIDE), np.int32)
     if tiles_at:
         write_tiles(own_at + SUMS)  # as the library left them, for the library
@@ -154,14 +172,19 @@ class Int8Rows:
         self.bias = torch.zeros(len(w)) if bias is None else bias.detach().float().contiguous()
 
     def __call__(self, x: Tensor) -> Tensor:
-        rows, largest = quantize_by_loop(x.reshape(-1, x.size(-1)))
-        n_rows, by_amx = len(rows), None if len(rows) <= FEW else tiles()
-        fill = 0 if by_amx is None else -n_rows % TILE_ROWS
-        if fill or self.missing:
-            rows = F.pad(rows, (0, self.missing, 0, fill))
+        shape, x = x.shape[:-1], x.reshape(-1, x.size(-1)).contiguous()
+        n_rows, n_in = len(x), x.size(1) + self.missing
+        by_amx = None if n_rows <= FEW else tiles()
+        n_filled = n_rows if by_amx is None else -(-n_rows // TILE_ROWS) * TILE_ROWS
+        own_size, n_x, largest = SUMS + LINE, 0, x
+        if n_filled * n_in <= SMALL:
+            own_size, n_x = own_size + 4 * n_rows + n_filled * n_in, x.size(1)
+        else:
+            x, largest = quantize_by_loop(x)
+            x = F.pad(x, (0, self.missing, 0, n_filled - n_rows))
         y = torch.empty(n_rows, self.n_out)
-        scratch = torch.empty(torch.get_num_threads() * (SUMS + LINE), dtype=torch.uint8)
-        given = (rows, self.w, self.shift, self.scale, self.bias, largest, y, scratch)
+        scratch = torch.empty(torch.get_num_threads() * own_size, dtype=torch.uint8)
+        given = (x, self.w, self.shift, self.scale, self.bias, largest, y, scratch)
         at = 0 if by_amx is None else by_amx.data_ptr()
-        byte_rows(*(t.data_ptr() for t in given), at, n_rows, self.n_out, rows.size(1))
-        return y.view(*x.shape[:-1], self.n_out)
+        byte_rows(*(t.data_ptr() for t in given), at, own_size, n_x, n_rows, self.n_out, n_in)
+        return y.view(*shape, self.n_out)
