@@ -1,10 +1,12 @@
 """The compiler's own language inside a kernel: what `dots.py`, `panels.py` and `tiles.py` share."""
 
 from collections.abc import Callable
+from functools import cache
 from inspect import Parameter, Signature
 from typing import Any
 
-from llvmlite import ir
+import numba
+from llvmlite import binding, ir
 from numba import types
 from numba.core.extending import intrinsic
 
@@ -14,6 +16,19 @@ Build = Any
 """What puts instruction behind instruction (`llvmlite.ir.IRBuilder`)."""
 LONG, INT, BYTE, FLOAT = ir.IntType(64), ir.IntType(32), ir.IntType(8), ir.FloatType()
 INTS, FLOATS = ir.VectorType(INT, 16), ir.VectorType(FLOAT, 16)
+
+
+@cache
+def can_compile(feature: str) -> bool:
+    """Whether the compiler makes code for a processor with this, by LLVM's name for it: that of
+    this machine, unless numba was told of another. Asked for what is not there it would end the
+    process."""
+    if numba.config.CPU_NAME or numba.config.CPU_FEATURES is not None:
+        return False
+    try:
+        return bool(binding.get_host_cpu_features().get(feature))
+    except RuntimeError:  # of this machine it knows none
+        return False
 
 
 def add(builder: Build, at: Value, *more: Value | int) -> Value:

@@ -16,13 +16,17 @@ from numba import carray
 from torch import Tensor
 
 from triptych.runtime.amx import has_amx
-from triptych.runtime.int8 import LEVELS, PIECE
+from triptych.runtime.instructions import can_compile
+from triptych.runtime.int8 import LEVELS, PIECE, has_int8
 from triptych.runtime.int8_loops import exact, quantize, quantize_by_loop
+from triptych.runtime.openmp import has_team
 from triptych.runtime.panels import (
+    AMX,
     DEPTH,
     LINE,
     OUTPUTS,
     TILE_ROWS,
+    VNNI,
     amx_sums,
     finish_rows,
     set_tiles,
@@ -138,10 +142,17 @@ def byte_rows(data):  # type: ignore[no-untyped-def]
         set_tiles(own_at + SUMS)
 
 
+def has_panels() -> bool:
+    """Whether these products can be had: threads, the processor's instruction, and its compiler."""
+    return has_team() and has_int8() and can_compile(VNNI)
+
+
 @cache
 def tiles() -> Tensor | None:
     """The sizes of AMX's tiles as it wants them, all of 16 rows of 64 bytes; none without AMX."""
-    if not has_amx() or not torch.cpu._init_amx():  # which asks the system for them
+    if not can_compile(AMX) or not has_amx():
+        return None
+    if not torch.cpu._init_amx():  # which asks the system for them
         return None
     sizes = torch.zeros(64, dtype=torch.uint8)
     sizes[0] = 1  # which of the tables of sizes that a processor may have

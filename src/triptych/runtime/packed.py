@@ -17,9 +17,8 @@ from torch import Tensor
 
 from triptych.core.products import has_onednn
 from triptych.models.gpt import ACTIVATIONS
-from triptych.runtime.int8 import has_int8, int8_linear, quantize_weight
-from triptych.runtime.int8_rows import Int8Rows
-from triptych.runtime.openmp import has_team
+from triptych.runtime.int8 import int8_linear, quantize_weight
+from triptych.runtime.int8_rows import Int8Rows, has_panels
 
 Precision = Literal["fp32", "bf16", "int8"]
 Activation = Callable[[Tensor], Tensor]
@@ -41,7 +40,7 @@ def packed(
     weight: Tensor, bias: Tensor | None, precision: Precision, activation: Activation | None = None
 ) -> Product:
     """act(x Wᵀ + b): weight [O, I], bias [O]. What comes out is bf16 for bf16, else float32."""
-    if precision == "int8" and has_team() and has_int8():
+    if precision == "int8" and has_panels():
         return activated(Int8Rows(*quantize_weight(weight), bias), activation)
     if precision == "int8":
         return InPieces(int8_linear(weight, bias, activation))

@@ -24,6 +24,7 @@ from triptych.runtime.instructions import (
     add,
     ask_for,
     call,
+    can_compile,
     everywhere,
     for_kernels,
     load,
@@ -34,6 +35,7 @@ from triptych.runtime.instructions import (
 
 LINE, OUTPUTS, DEPTH = 64, 16, 4
 """Bytes of a line, the outputs in it, and the inputs of each."""
+VNNI, AMX = "avx512vnni", "amx-int8"
 TILE_ROWS = 16
 """Rows of a tile: of bytes [16, 64], of a panel's lines [16, 64], of sums [16, 16]."""
 BYTES = ir.VectorType(BYTE, LINE)
@@ -82,12 +84,17 @@ def _vnni(builder: Build, total: Value, line: Value, row: Value) -> Value:
 
 
 def amx_sums(n_blocks: int, n_panels: int) -> Any:
-    """As `vnni_sums` for sixteen rows a block: X = 16 · blocks. n_lines is a multiple of 16."""
+    """As `vnni_sums` for sixteen rows a block: X = 16 · blocks. n_lines is a multiple of 16.
+
+    Without AMX it is empty, and must not be called.
+    """
     first = n_blocks * n_panels  # of the tiles, which are numbers: those before it hold sums
     rows = [first + b for b in range(n_blocks)]
     weights = [first + n_blocks + p for p in range(n_panels)]
 
     def build(builder: Build, given: Any) -> None:
+        if not can_compile(AMX):
+            return
         w, panel, x, x_row, n_lines, y, y_row = given
         for tile in range(first):
             call(builder, "llvm.x86.tilezero", None, BYTE(tile))
@@ -129,7 +136,8 @@ def _tile_setting(name: str) -> Any:
     """A function for kernels, (at) -> nothing: sets the tiles' sizes, or writes them down."""
 
     def build(builder: Build, given: Any) -> None:
-        call(builder, name, None, pointer(builder, given[0], BYTE))
+        if can_compile(AMX):
+            call(builder, name, None, pointer(builder, given[0], BYTE))
 
     return for_kernels(1, build)
 

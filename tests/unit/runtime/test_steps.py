@@ -9,7 +9,8 @@ import torch
 from numba import carray
 from torch import Tensor
 
-from triptych.runtime import packed, past, steps
+from triptych.runtime import packed, panels, past, steps
+from triptych.runtime.instructions import can_compile
 from triptych.runtime.int8 import has_int8, int8_linear, quantize_weight
 from triptych.runtime.openmp import has_team
 from triptych.runtime.packed import Precision
@@ -84,6 +85,26 @@ def test_rows_in_int8_are_the_librarys(n_out: int, n_in: int) -> None:
         x[-1, 0, n_in // 2] = torch.nan
         assert found(x)[-1].isnan().all()
         assert not found(x)[:-1].isnan().any()
+
+
+@pytest.mark.parametrize("feature", [panels.AMX, "none"])
+def test_only_where_there_is_amx_its_instructions_are_made(
+    feature: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The compiler ends the process over an instruction that its processor lacks."""
+    if feature == panels.AMX and not can_compile(panels.AMX):
+        pytest.skip("the processor has no AMX")
+    monkeypatch.setattr(panels, "can_compile", lambda name: name == feature)
+    sums, setting = panels.amx_sums(1, 2), panels._tile_setting("llvm.x86.ldtilecfg")
+
+    def loop(data):  # type: ignore[no-untyped-def]
+        n = carray(data, 7)
+        setting(n[0])
+        sums(n[0], n[1], n[2], n[3], n[4], n[5], n[6])
+
+    made = team._compiled(loop, cache=False)._library.get_llvm_str()
+    for name in ("tdpbusd", "tileloadd64", "ldtilecfg"):
+        assert (f"llvm.x86.{name}" in made) == (feature == panels.AMX)
 
 
 @pytest.mark.usefixtures("byte_products")
@@ -164,7 +185,7 @@ def test_each_number_of_rows_has_the_same_product(
 
 
 def test_without_a_team_the_library_has_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (steps, packed):
+    for module in (steps, int8_rows):
         monkeypatch.setattr(module, "has_team", lambda: False)
     _, weight, bias = given(50, 24)
     for precision in ("bf16", "int8"):
@@ -173,7 +194,7 @@ def test_without_a_team_the_library_has_every_row(monkeypatch: pytest.MonkeyPatc
 
 def test_without_vnni_nothing_multiplies_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """An older processor's products of bytes overflow in 16 bits."""
-    monkeypatch.setattr(packed, "has_int8", lambda: False)
+    monkeypatch.setattr(int8_rows, "has_int8", lambda: False)
     _, weight, bias = given(50, 24)
     assert isinstance(steps.for_steps(weight, bias, "int8"), packed.InPieces)
 
