@@ -76,7 +76,11 @@ class _Lstm(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, d_y: Tensor, d_last: Tensor, d_cell: Tensor) -> tuple[Any, ...]:
         w_input, w_hidden, w_projection = ctx.saved_tensors
-        steps, gates, shown, loops = ctx.kept
+        if ctx.kept is None:
+            raise RuntimeError(
+                "the gradient of this LSTM can be asked for once: its gates are gone"
+            )
+        (steps, gates, shown, loops), ctx.kept = ctx.kept, None
         dtype, n = gates.dtype, len(d_y)
         to_h, to_shown = _product(w_hidden.T, dtype), _product(w_projection.T, dtype)
         d_h, d_c = steps.like_rows(d_last), steps.like_rows(d_cell)

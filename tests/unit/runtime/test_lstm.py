@@ -76,6 +76,15 @@ def test_in_bf16_it_is_as_near_to_float32_as_the_plain_layer() -> None:
     assert {x.dtype for name, x in ours.items() if name != "y"} == {torch.float32}
 
 
+def test_a_second_gradient_is_refused() -> None:
+    """The first one is written where the gates were."""
+    x = torch.randn(2, T, P, requires_grad=True)
+    y, _, _ = layers()[1](x, None, torch.zeros(2, P), torch.zeros(2, D))
+    y.sum().backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="once"):
+        y.sum().backward()
+
+
 def test_without_a_team_of_threads_it_is_the_plain_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lstm, "has_team", lambda: False)
     plain, fast = layers()
