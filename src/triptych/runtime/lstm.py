@@ -38,12 +38,14 @@ class FastLstm(ProjectedLstm):
         self, x: Tensor, valid: Tensor | None, hidden: Tensor, cell: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         is_plain = x.device.type != "cpu" or not has_team() or torch.compiler.is_compiling()
-        if is_plain or self.bias.dtype != torch.float32:
+        dtype = autocast_dtype(x)
+        is_known = self.bias.dtype == torch.float32 and dtype in (torch.float32, torch.bfloat16)
+        if is_plain or not is_known:
             return super().forward(x, valid, hidden, cell)
         weights = self.w_input, self.w_hidden, self.bias, self.w_projection
         clips = self.cell_clip, self.clip
         found: tuple[Tensor, Tensor, Tensor] = _Lstm.apply(  # type: ignore[no-untyped-call]
-            x, *weights, valid, hidden, cell, clips, autocast_dtype(x)
+            x, *weights, valid, hidden, cell, clips, dtype
         )
         return found
 
@@ -77,9 +79,7 @@ class _Lstm(torch.autograd.Function):
     def backward(ctx: Any, d_y: Tensor, d_last: Tensor, d_cell: Tensor) -> tuple[Any, ...]:
         w_input, w_hidden, w_projection = ctx.saved_tensors
         if ctx.kept is None:
-            raise RuntimeError(
-                "the gradient of this LSTM can be asked for once: its gates are gone"
-            )
+            raise RuntimeError("a second gradient of this LSTM: the first one overwrote its gates")
         (steps, gates, shown, loops), ctx.kept = ctx.kept, None
         dtype, n = gates.dtype, len(d_y)
         to_h, to_shown = _product(w_hidden.T, dtype), _product(w_projection.T, dtype)
