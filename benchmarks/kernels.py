@@ -1,6 +1,6 @@
 """The kernels that `runtime/attention.py` and `core/` choose between, in turn.
 
-    python benchmarks/kernels.py [--json FILE] [--rounds 15]
+    python benchmarks/kernels.py [--tables few_rows …] [--json FILE] [--rounds 15]
 
 Attention: milliseconds of forward and backward with a causal mask, in both precisions, for the
 fused kernel, for three plain operations, and in strips. Dropout: milliseconds to draw and apply
@@ -25,9 +25,9 @@ from triptych.core.masks import causal_mask
 from triptych.core.products import product
 from triptych.runtime.causal import causal_attention
 from triptych.runtime.few_rows import FewRows
-from triptych.runtime.int8 import quantize_weight
+from triptych.runtime.int8 import int8_linear, quantize_weight
 from triptych.runtime.int8_rows import Int8Rows
-from triptych.runtime.packed import Precision, Product, packed
+from triptych.runtime.packed import InPieces, Precision, Product, packed
 
 SHAPES = [  # batch, heads, length, head width
     (256, 4, 16, 32),
@@ -40,6 +40,7 @@ SHAPES = [  # batch, heads, length, head width
 ]
 N_DROPPED = 2_097_152
 N_ROWS = (1, 2, 4, 8, 16, 32)
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "int8")
 PRODUCTS = [  # rows, columns in, columns out
     (1, 768, 3072),
     (8, 768, 3072),
@@ -122,7 +123,7 @@ def few_rows_row(precision: Precision, n_rows: int, rounds: int) -> dict[str, ob
     sizes = [(2304, 768), (768, 768), (3072, 768), (768, 3072)] * 12
     weights = [torch.randn(size) for size in sizes]
     ours = [few(weight, precision) for weight in weights]
-    laid_out = [packed(weight, torch.zeros(len(weight)), precision) for weight in weights]
+    laid_out = [library(weight, precision) for weight in weights]
     rows = [torch.randn(n_rows, weight.size(1)) for weight in weights]
     contestants = {
         "ours": lambda: [p(x) for p, x in zip(ours, rows, strict=True)],
@@ -140,35 +141,67 @@ def few_rows_row(precision: Precision, n_rows: int, rounds: int) -> dict[str, ob
     }
 
 
+def library(weight: Tensor, precision: Precision) -> Product:
+    bias = torch.zeros(len(weight))
+    if precision == "int8":
+        return InPieces(int8_linear(weight, bias))
+    return packed(weight, bias, precision)
+
+
 def few(weight: Tensor, precision: Precision) -> Product:
     if precision == "int8":
         return Int8Rows(*quantize_weight(weight), None)
     return FewRows(weight.bfloat16() if precision == "bf16" else weight, None)
 
 
+def few_rows_table(rounds: int) -> list[dict[str, object]]:
+    found = []
+    for precision in PRECISIONS:
+        for n_rows in N_ROWS:
+            found.append(few_rows_row(precision, n_rows, rounds))
+            print("few rows ", found[-1], flush=True)
+    return found
+
+
+def attention_table(rounds: int) -> list[dict[str, object]]:
+    found = []
+    for dtype in (torch.bfloat16, torch.float32):
+        for shape in SHAPES:
+            found.append(attention_row(shape, dtype, rounds))
+            print("attention", found[-1], flush=True)
+    return found
+
+
+def products_table(rounds: int) -> list[dict[str, object]]:
+    found = [product_row(shape, rounds) for shape in PRODUCTS]
+    for row in found:
+        print("product  ", row, flush=True)
+    return found
+
+
+def dropout_table(rounds: int) -> list[dict[str, object]]:
+    found = [dropout_row(rounds)]
+    print("dropout  ", *found, flush=True)
+    return found
+
+
+TABLES = {
+    "dropout": dropout_table,
+    "products": products_table,
+    "few_rows": few_rows_table,
+    "attention": attention_table,
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--tables", nargs="+", choices=list(TABLES), default=list(TABLES))
     arguments = parser.parse_args()
 
-    print("dropout ", found := dropout_row(arguments.rounds))
-    products = [product_row(shape, arguments.rounds) for shape in PRODUCTS]
-    for row in products:
-        print("product  ", row)
-    few_rows = []
-    for precision in ("fp32", "bf16", "int8"):
-        for n_rows in N_ROWS:
-            few_rows.append(few_rows_row(precision, n_rows, arguments.rounds))
-            print("few rows ", few_rows[-1])
-    rows = []
-    for dtype in (torch.bfloat16, torch.float32):
-        for shape in SHAPES:
-            rows.append(attention_row(shape, dtype, arguments.rounds))
-            print("attention", rows[-1])
-    result = {"machine": machine(), "dropout": found, "products": products}
-    result |= {"few_rows": few_rows, "attention": rows}
-    write_json(arguments.json, result)
+    found = {name: TABLES[name](arguments.rounds) for name in arguments.tables}
+    write_json(arguments.json, {"machine": machine(), **found})
 
 
 if __name__ == "__main__":
