@@ -179,7 +179,8 @@ class Elmo(nn.Module):
             )
         flat = character_ids.reshape(-1, n_characters)  # [B·T, C]
         distinct, numbers = torch.unique(flat, dim=0, return_inverse=True)
-        distinct = F.pad(distinct, (0, 0, 0, -len(distinct) % WORDS_TOGETHER))
+        if self.training:
+            distinct = F.pad(distinct, (0, 0, 0, -len(distinct) % WORDS_TOGETHER))
         words: Tensor = F.embedding(numbers, self.characters(distinct))
         return words.view(*character_ids.shape[:2], -1)
 

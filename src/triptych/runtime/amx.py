@@ -4,6 +4,6 @@ import torch
 
 
 def has_amx() -> bool:
-    """The fused attention kernel uses it in bf16, and takes half to two thirds of the plain
-    products' time there; so does `runtime/int8_rows.py`."""
+    """Of bfloat16 the fused attention kernel multiplies them, and takes half to two thirds of the
+    plain products' time; of bytes `runtime/int8_rows.py` does."""
     return bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())

@@ -30,7 +30,7 @@ from triptych.runtime.team import (
 BLOCK = 4
 """Outputs that are computed together."""
 TOGETHER = 8
-"""Rows that are computed together: with two rows of weights they take half of the registers."""
+"""Rows that are computed together: with two rows of weights half of AVX-512's registers."""
 
 
 def block_of(kind: Kind) -> Any:
@@ -108,7 +108,7 @@ class _Rows:
         per_chunk = CHUNK // weight.element_size()
         self.missing = -n_in % per_chunk, max(0, BLOCK - n_out)  # of most weights nothing is
         self.w = self.filled_up(weight.detach()).contiguous()
-        self.bias = torch.zeros(len(self.w))
+        self.bias = torch.zeros(len(self.w), dtype=torch.float32)
         if bias is not None:
             self.bias[:n_out] = bias.detach()
 
@@ -125,12 +125,12 @@ class _Rows:
     def run(self, kernel: Kernel, x: Tensor, n_scratch: int, *more: Tensor | int) -> Tensor:
         """The kernel's numbers: x, w, b, y, so many bytes for each thread, `more`, R, O and I."""
         rows = self.rows(x)
-        y = torch.empty(len(rows), len(self.w))
+        y = torch.empty(len(rows), len(self.w), dtype=torch.float32)
         scratch = torch.empty(torch.get_num_threads() * n_scratch, dtype=torch.uint8)
         given = (rows, self.w, self.bias, y, scratch, *more)
         at = (t.data_ptr() if isinstance(t, Tensor) else t for t in given)
         kernel(*at, len(rows), len(self.w), rows.size(1))
-        return y[:, : self.shape[0]].view(*x.shape[:-1], -1)
+        return y[:, : self.shape[0]].view(*x.shape[:-1], self.shape[0])
 
 
 class FewRows(_Rows):

@@ -16,4 +16,5 @@ def as_half(x: Scalar) -> Scalar:
     """The bits of the nearest bfloat16; of two as near, of the even one."""
     bits = np.float32(x).view(np.uint32)
     even = np.uint32((bits >> np.uint32(16)) & np.uint32(1))
-    return np.uint16(np.uint32(bits + np.uint32(0x7FFF) + even) >> np.uint32(16))
+    half = np.uint16(np.uint32(bits + np.uint32(0x7FFF) + even) >> np.uint32(16))
+    return half if x == x else np.uint16(0x7FC0)  # what is no number stays none

@@ -1,4 +1,4 @@
-"""The compiler's own language inside a kernel: what `dots.py`, `panels.py` and `tiles.py` share."""
+"""The compiler's own language inside a kernel: what `dots.py`, `panels.py` and others share."""
 
 from collections.abc import Callable
 from functools import cache
@@ -18,12 +18,17 @@ LONG, INT, BYTE, FLOAT = ir.IntType(64), ir.IntType(32), ir.IntType(8), ir.Float
 INTS, FLOATS = ir.VectorType(INT, 16), ir.VectorType(FLOAT, 16)
 
 
+AVX_512, FMA, NEON = "avx512f", "fma", "neon"
+
+
 @cache
 def can_compile(feature: str) -> bool:
     """Whether the compiler makes code for a processor with this, by LLVM's name for it: that of
     this machine, unless numba was told of another. Asked for what is not there it would end the
     process."""
     if numba.config.CPU_NAME or numba.config.CPU_FEATURES is not None:
+        return False
+    if not numba.config.ENABLE_AVX and feature.startswith("avx"):
         return False
     try:
         return bool(binding.get_host_cpu_features().get(feature))

@@ -23,7 +23,7 @@ SMALLEST = 1e-30
 """In place of the largest number of a row that is all zeros."""
 PIECE = 256
 """Rows of a weight that are looked at in one go."""
-HALF = torch.tensor(128.5)
+HALF = torch.tensor(128.5, dtype=torch.float32)
 Multiply = Callable[[Tensor], Tensor]
 """X + 128 [..., I] as bytes -> S / 127 · (X wᵀ) [..., O] in float32."""
 
@@ -31,7 +31,10 @@ Multiply = Callable[[Tensor], Tensor]
 def quantize_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
     """weight [O, I] -> w [O, I] int8 and S [O] with W ≈ S · w, its largest error S / 2."""
     weight = weight.detach()
-    w, scale = torch.empty(weight.shape, dtype=torch.int8), torch.empty(len(weight))
+    w, scale = (
+        torch.empty(weight.shape, dtype=torch.int8),
+        torch.empty(len(weight), dtype=torch.float32),
+    )
     for first in range(0, len(weight), PIECE):  # what is between stays small in memory
         rows = slice(first, first + PIECE)
         some = weight[rows].float()

@@ -161,7 +161,7 @@ def tiles() -> Tensor | None:
 
 
 def in_panels(w: Tensor) -> Tensor:
-    """w [O, I] int8 -> [O / 16, I / 4, 16, 4], filled up with zeros to whole tiles."""
+    """w [O, I] int8 -> [O / 16, I / 4, 16, 4 bytes as one], zeros up to whole tiles."""
     n_out, n_in = w.shape
     w = F.pad(w, (0, -n_in % LINE, 0, -n_out % SIDE))
     panels = w.view(len(w) // OUTPUTS, OUTPUTS, -1, DEPTH).view(torch.int32)  # four bytes as one
@@ -180,10 +180,12 @@ class Int8Rows:
         for some, sums in zip(torch.split(w, PIECE), torch.split(self.shift, PIECE), strict=True):
             torch.sum(some, 1, dtype=torch.int32, out=sums)  # by way of a copy of it in 32 bits
         self.shift *= 128
-        self.bias = torch.zeros(len(w)) if bias is None else bias.detach().float().contiguous()
+        self.bias = torch.zeros(len(w), dtype=torch.float32)
+        if bias is not None:
+            self.bias.copy_(bias.detach())
 
     def __call__(self, x: Tensor) -> Tensor:
-        shape, x = x.shape[:-1], x.reshape(-1, x.size(-1)).contiguous()
+        shape, x = x.shape[:-1], x.reshape(-1, x.size(-1)).float().contiguous()
         n_rows, n_in = len(x), x.size(1) + self.missing
         by_amx = None if n_rows <= FEW else tiles()
         n_filled = n_rows if by_amx is None else -(-n_rows // TILE_ROWS) * TILE_ROWS
@@ -193,7 +195,7 @@ class Int8Rows:
         else:
             x, largest = quantize_by_loop(x)
             x = F.pad(x, (0, self.missing, 0, n_filled - n_rows))
-        y = torch.empty(n_rows, self.n_out)
+        y = torch.empty(n_rows, self.n_out, dtype=torch.float32)
         scratch = torch.empty(torch.get_num_threads() * own_size, dtype=torch.uint8)
         given = (x, self.w, self.shift, self.scale, self.bias, largest, y, scratch)
         at = 0 if by_amx is None else by_amx.data_ptr()

@@ -37,7 +37,7 @@ class FastLstm(ProjectedLstm):
     def forward(
         self, x: Tensor, valid: Tensor | None, hidden: Tensor, cell: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        is_plain = x.device.type != "cpu" or not has_team() or torch.compiler.is_compiling()
+        is_plain = torch.compiler.is_compiling() or x.device.type != "cpu" or not has_team()
         dtype = autocast_dtype(x)
         is_known = self.bias.dtype == torch.float32 and dtype in (torch.float32, torch.bfloat16)
         if is_plain or not is_known:
@@ -71,36 +71,46 @@ class _Lstm(torch.autograd.Function):
                 loops.clip_output(project(shown[t]), h, real, steps.h[t + 1])
         ctx.save_for_backward(w_input, w_hidden, w_projection)
         ctx.kept, ctx.x_dtype = (steps, gates, shown, loops), x.dtype
-        last = steps.h[-1, : len(x)].to(hidden.dtype), steps.cells[-1, : len(x)]
-        return steps.h[1:, : len(x)].transpose(0, 1), *last
+        last = steps.h[-1, : len(x)].to(hidden.dtype, copy=True), steps.cells[-1, : len(x)].clone()
+        return steps.h[1:, : len(x)].transpose(0, 1), *last  # what is kept is not all steps
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_y: Tensor, d_last: Tensor, d_cell: Tensor) -> tuple[Any, ...]:
-        w_input, w_hidden, w_projection = ctx.saved_tensors
         if ctx.kept is None:
             raise RuntimeError("a second gradient of this LSTM: the first one overwrote its gates")
-        (steps, gates, shown, loops), ctx.kept = ctx.kept, None
-        dtype, n = gates.dtype, len(d_y)
-        to_h, to_shown = _product(w_hidden.T, dtype), _product(w_projection.T, dtype)
-        d_h, d_c = steps.like_rows(d_last), steps.like_rows(d_cell)
-        d_y, d_projected = steps.by_steps(d_y), torch.empty_like(steps.h[1:])
-        from_next = torch.zeros_like(d_projected[0])
-        for t in reversed(range(len(gates))):
-            real, cells = steps.real[t], (steps.cells[t], steps.cells[t + 1])
-            loops.clip_back(d_h, (from_next, d_y[t]), steps.h[t + 1], real, d_projected[t])
-            loops.step_back(gates[t], to_shown(d_projected[t]), real, cells, d_c)
-            from_next = to_h(gates[t])  # which are their gradient now
-        rows, before, x = (part.flatten(0, 1) for part in (gates, steps.h[:-1], steps.x))
-        d_x = (rows @ w_input.to(dtype)).view(steps.x.shape)[:, :n].transpose(0, 1)
-        beside = torch.cat([x, before, x.new_ones(len(x), 1)], dim=1)  # one product for all three
-        d_input, d_hidden, d_bias = (
-            (rows.T @ beside).float().split([x.size(1), before.size(1), 1], dim=1)
-        )
-        d_w_projection = (d_projected.flatten(0, 1).T @ shown.flatten(0, 1)).float()
-        d_weights = d_input, d_hidden, d_bias[:, 0], d_w_projection
-        d_h += from_next
-        return d_x.to(ctx.x_dtype), *d_weights, None, d_h[:n], d_c[:n], None, None
+        kept, ctx.kept = ctx.kept, None
+        with torch.autocast("cpu", enabled=False):
+            d_x, *others, d_h, d_c = _gradients(ctx.saved_tensors, kept, (d_y, d_last, d_cell))
+        return d_x.to(ctx.x_dtype), *others, None, d_h, d_c, None, None
+
+
+def _gradients(
+    weights: tuple[Tensor, ...], kept: tuple[Any, ...], upstream: tuple[Tensor, ...]
+) -> tuple[Tensor, ...]:
+    """Of x, w_input, w_hidden, bias, w_projection, and of hidden and cell before the first step."""
+    (w_input, w_hidden, w_projection), (d_y, d_last, d_cell) = weights, upstream
+    steps, gates, shown, loops = kept
+    dtype, n = gates.dtype, len(d_y)
+    to_h, to_shown = _product(w_hidden.T, dtype), _product(w_projection.T, dtype)
+    d_h, d_c = steps.like_rows(d_last), steps.like_rows(d_cell)
+    d_y, d_projected = steps.by_steps(d_y), torch.empty_like(steps.h[1:])
+    from_next = torch.zeros_like(d_projected[0])
+    for t in reversed(range(len(gates))):
+        real, cells = steps.real[t], (steps.cells[t], steps.cells[t + 1])
+        loops.clip_back(d_h, (from_next, d_y[t]), steps.h[t + 1], real, d_projected[t])
+        loops.step_back(gates[t], to_shown(d_projected[t]), real, cells, d_c)
+        from_next = to_h(gates[t])  # which are their gradient now
+    rows, before, x = (part.flatten(0, 1) for part in (gates, steps.h[:-1], steps.x))
+    d_x = (rows @ w_input.to(dtype)).view(steps.x.shape)[:, :n].transpose(0, 1)
+    beside = torch.cat([x, before, x.new_ones(len(x), 1)], dim=1)  # one product for all three
+    d_input, d_hidden, d_bias = (
+        (rows.T @ beside).float().split([x.size(1), before.size(1), 1], dim=1)
+    )
+    d_w_projection = (d_projected.flatten(0, 1).T @ shown.flatten(0, 1)).float()
+    d_weights = d_input, d_hidden, d_bias[:, 0], d_w_projection
+    d_h += from_next
+    return d_x, *d_weights, d_h[:n], d_c[:n]
 
 
 class _Steps:
@@ -117,7 +127,7 @@ class _Steps:
         self.dtype = dtype
         self.x = self.by_steps(x)
         self.h = self.x.new_empty(self.n_steps + 1, self.n_rows, hidden.size(1))
-        self.cells = torch.empty(self.n_steps + 1, self.n_rows, cell.size(1))
+        self.cells = torch.empty(self.n_steps + 1, self.n_rows, cell.size(1), dtype=torch.float32)
         self.h[0], self.cells[0] = self.like_rows(hidden), self.like_rows(cell)
         self.real = torch.zeros(self.n_steps, self.n_rows, dtype=torch.uint8)
         self.real[:, : len(x)] = 1 if valid is None else valid.T
@@ -130,7 +140,7 @@ class _Steps:
 
     def like_rows(self, given: Tensor) -> Tensor:
         """[B, …] -> [R, …], likewise, in float32."""
-        found = torch.zeros(self.n_rows, *given.shape[1:])
+        found = torch.zeros(self.n_rows, *given.shape[1:], dtype=torch.float32)
         found[: len(given)] = given
         return found
 

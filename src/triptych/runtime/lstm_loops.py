@@ -169,7 +169,7 @@ class Loops:
 
     def __init__(self, clips: tuple[float, float], dtype: torch.dtype) -> None:
         """Of cells, and of outputs."""
-        self.cell_clip = torch.tensor([clips[0]])
+        self.cell_clip = torch.tensor([clips[0]], dtype=torch.float32)
         self.clip = torch.tensor([clips[1]]).to(dtype).float()  # as outputs can be
         self.is_half = int(dtype == torch.bfloat16)
 
@@ -208,6 +208,7 @@ class Loops:
 
     def _run(self, kernel: Kernel, clip: Tensor, n_scratch: int, *given: Tensor) -> None:
         n_rows, width = given[-1].shape
-        scratch = torch.empty(torch.get_num_threads() * n_scratch * width)
+        n_numbers = torch.get_num_threads() * n_scratch * width
+        scratch = torch.empty(n_numbers, dtype=torch.float32)
         at = (tensor.data_ptr() for tensor in (*given, scratch, clip))
         kernel(*at, self.is_half, n_rows, width)

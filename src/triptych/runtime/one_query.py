@@ -125,7 +125,8 @@ def attend_by_loop(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tens
     Of q the last dimension, of k and v the last two have to be without gaps.
     """
     (n_rows, n_heads, width), n_keys = q.shape, k.size(2)
-    scores, y = torch.empty(n_rows * n_heads * n_keys), torch.empty(n_rows, n_heads * width)
+    scores = torch.empty(n_rows * n_heads * n_keys, dtype=torch.float32)
+    y = torch.empty(n_rows, n_heads * width, dtype=torch.float32)
     at = 0 if mask is None else mask.data_ptr()
     attend_heads(
         *(q.data_ptr(), k.data_ptr(), v.data_ptr(), at, scores.data_ptr(), y.data_ptr()),
@@ -141,7 +142,8 @@ def attend_past(qkv: Tensor, k: Tensor, v: Tensor, places: Tensor) -> Tensor:
     """
     qkv, places = qkv.contiguous(), places.contiguous()
     (n_held, n_heads, room, width), (n_rows, n_keys) = k.shape, places.shape
-    scores, y = torch.empty(n_rows * n_heads * n_keys), torch.empty(n_rows, 1, n_heads * width)
+    scores = torch.empty(n_rows * n_heads * n_keys, dtype=torch.float32)
+    y = torch.empty(n_rows, 1, n_heads * width, dtype=torch.float32)
     given = (qkv, k, v, places, scores, y)
     sizes = (n_rows, n_heads, n_keys, width, n_held, room)
     attend_past_heads(*(tensor.data_ptr() for tensor in given), *sizes)

@@ -18,6 +18,7 @@ from triptych.runtime.instructions import (
     FLOATS,
     INT,
     INTS,
+    LONG,
     Build,
     Loop,
     Value,
@@ -45,9 +46,14 @@ BYTES_SINCE = 22
 
 def vnni_sums(n_x: int, n_panels: int) -> Any:
     """A function for kernels, (w, panel, x, x_row, n_lines, y, y_row) -> nothing: sums y[X, 16 · W]
-    of n_lines · 4 products. All but `n_lines` are addresses, or bytes from one to the next."""
+    of n_lines · 4 products. All but `n_lines` are addresses, or bytes from one to the next.
+
+    Without VNNI it is empty, and must not be called.
+    """
 
     def build(builder: Build, given: Any) -> None:
+        if not can_compile(VNNI):
+            return
         w, panel, x, x_row, n_lines, y, y_row = given
         loop = Loop(builder, n_lines)
         zero = ir.Constant(INTS, [0] * OUTPUTS)
@@ -102,7 +108,7 @@ def amx_sums(n_blocks: int, n_panels: int) -> Any:
         for p, tile in enumerate(weights):
             at = add(builder, w, times(builder, panel, p), times(builder, loop.index, LINE))
             _ask_for_tile(builder, add(builder, at, times(builder, panel, n_panels)))
-            _move(builder, "llvm.x86.tileloadd64", tile, at, LINE_BYTES)
+            _move(builder, "llvm.x86.tileloadd64", tile, at, LONG(LINE))
         for b, tile in enumerate(rows):
             at = add(builder, x, times(builder, x_row, TILE_ROWS * b))
             at = add(builder, at, times(builder, loop.index, DEPTH))
@@ -117,9 +123,6 @@ def amx_sums(n_blocks: int, n_panels: int) -> Any:
                 _move(builder, "llvm.x86.tilestored64", n_panels * b + p, at, y_row)
 
     return for_kernels(7, build)
-
-
-LINE_BYTES = ir.IntType(64)(LINE)
 
 
 def _ask_for_tile(builder: Build, at: Value) -> None:

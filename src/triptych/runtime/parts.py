@@ -131,4 +131,4 @@ def attend_one(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
 
 def additive(allowed: Tensor) -> Tensor:
     """A boolean mask as numbers to add, once for all blocks: each would turn it into them again."""
-    return torch.zeros(allowed.shape).masked_fill_(~allowed, float("-inf"))
+    return torch.zeros(allowed.shape, dtype=torch.float32).masked_fill_(~allowed, float("-inf"))

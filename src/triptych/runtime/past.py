@@ -44,7 +44,7 @@ class Past:
 
     def __init__(self, n_heads: int) -> None:
         self.n_heads = n_heads
-        self.k = self.v = torch.empty(0, n_heads, 0, 0)  # [most R, H, room, D]
+        self.k = self.v = torch.empty(0, n_heads, 0, 0, dtype=torch.float32)  # [most R, H, room, D]
 
     def attend(self, qkv: Tensor, places: Places) -> Tensor:
         """qkv [R, T, 3E], the queries scaled, of positions that `places` has already -> [R, T, E].
@@ -74,7 +74,7 @@ class Past:
 
 
 def _larger(held: Tensor, shape: tuple[int, ...]) -> Tensor:
-    grown = torch.empty(shape)
+    grown = torch.empty(shape, dtype=torch.float32)
     rows, _, room, width = held.shape
     grown[:rows, :, :room, :width] = held
     return grown

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from triptych.core.products import has_onednn
 from triptych.runtime.few_rows import FewRows
+from triptych.runtime.instructions import AVX_512, FMA, NEON, can_compile
 from triptych.runtime.linear import fast_linear
 from triptych.runtime.openmp import has_team
 from triptych.runtime.packed import (
@@ -30,7 +31,18 @@ from triptych.runtime.packed import (
 
 LayOut = Callable[[], Product]
 MOST = {"fp32": 8, "bf16": 4}
-"""Rows up to which our loop is the faster one (`benchmarks/kernels.py`)."""
+"""Rows up to which our loop is the faster one (`benchmarks/kernels.py`), with AVX-512's vectors."""
+MOST_NARROW = 2
+"""With narrower ones, whose registers the sums of more rows do not fit."""
+
+
+def most_rows(precision: Precision) -> int:
+    return MOST[precision] if can_compile(AVX_512) else min(MOST[precision], MOST_NARROW)
+
+
+def has_rows() -> bool:
+    """Whether our loop can be had, and multiplies and adds in one instruction."""
+    return has_team() and (can_compile(FMA) or can_compile(NEON))
 
 
 def for_steps(
@@ -38,7 +50,7 @@ def for_steps(
 ) -> Product:
     """act(x Wᵀ + b): weight [O, I], bias [O], x [..., I]; x [B, T, I] with T > 1 is a prompt."""
     is_small = precision == "fp32" and weight.numel() <= SMALL
-    if precision == "int8" or is_small or not has_team() or not has_onednn():
+    if precision == "int8" or is_small or not has_rows() or not has_onednn():
         return packed(weight, bias, precision, activation)
     return _float_by_rows(weight, bias, precision, activation)
 
@@ -71,4 +83,4 @@ def _float_by_rows(
         return InPieces(OneDnn(w, b, activation))
 
     few = activated(FewRows(w, bias), activation)
-    return _ByRows(few, MOST[precision], InPieces(prompt), laid_out_linear)
+    return _ByRows(few, most_rows(precision), InPieces(prompt), laid_out_linear)

@@ -118,6 +118,18 @@ def test_clipping_binds(model: Elmo) -> None:
     assert float(read(free, LONG)[1].abs().max()) > 0.125 >= float(read(model, LONG)[1].abs().max())
 
 
+def test_in_training_words_are_filled_up_and_change_nothing() -> None:
+    """To a few numbers of them, for which libraries make code; in use nothing is read in vain."""
+    read_at_once: list[int] = []
+    model = Elmo(replace(CONFIG, dropout=0.0))
+    model.characters.register_forward_pre_hook(lambda _, given: read_at_once.append(len(given[0])))
+    ids, valid = pad_sentences([sentence_characters(words) for words in (LONG, SHORT)])
+    found = [model.train(mode)(ids, valid) for mode in (True, False)]
+    torch.testing.assert_close(found[0], found[1])
+    assert read_at_once[0] % 128 == 0
+    assert read_at_once[1] < 12
+
+
 class Written(TorchDispatchMode):
     """Counts the numbers that all operations write."""
 

@@ -85,6 +85,57 @@ def test_a_second_gradient_is_refused() -> None:
         y.sum().backward()
 
 
+def test_other_types_are_the_plain_layers() -> None:
+    x = torch.randn(2, T, P)
+    start = torch.zeros(2, P), torch.zeros(2, D)
+    with torch.autocast("cpu", torch.float16):
+        found, expected = (layer(x, None, *start)[0] for layer in reversed(layers()))
+    assert torch.equal(found, expected)
+
+
+def test_with_another_default_type() -> None:
+    plain, fast = layers()
+    x, start = torch.randn(3, T, P), (torch.zeros(3, P), torch.zeros(3, D))
+    expected = plain(x, None, *start)[0]
+    try:
+        torch.set_default_dtype(torch.float64)
+        found = fast(x, None, *start)[0]
+    finally:
+        torch.set_default_dtype(torch.float32)
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("is_bf16", [False, True])
+def test_what_is_no_number_stays_none(is_bf16: bool) -> None:
+    """A training that diverges has to be noticed."""
+    for name in ("w_input", "w_hidden", "w_projection", "bias"):
+        fast = layers()[1]
+        with torch.no_grad():
+            getattr(fast, name).view(-1)[0] = torch.nan
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_bf16):
+            y, _, _ = fast(torch.ones(2, T, P), None, torch.ones(2, P), torch.zeros(2, D))
+        assert y[:, -1].isnan().any(), name
+
+
+def test_gradients_inside_autocast() -> None:
+    """As a training's are not."""
+    found, fast = [], layers()[1]
+    for inside in (False, True):
+        x = torch.ones(2, T, P, requires_grad=True)
+        y, _, _ = fast(x, None, torch.zeros(2, P), torch.zeros(2, D))
+        with torch.autocast("cpu", torch.bfloat16, enabled=inside):
+            y.sum().backward()
+        found.append(x.grad)
+    torch.testing.assert_close(*found)
+
+
+def test_it_can_be_compiled_whole() -> None:
+    plain, fast = layers()
+    given = torch.randn(2, 3, P), None, torch.zeros(2, P), torch.zeros(2, D)
+    whole = torch.compile(fast, backend="eager", fullgraph=True)
+    torch.testing.assert_close(whole(*given)[0], plain(*given)[0])
+
+
 def test_without_a_team_of_threads_it_is_the_plain_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lstm, "has_team", lambda: False)
     plain, fast = layers()
@@ -125,6 +176,8 @@ def test_functions_of_the_loops() -> None:
             [sigmoid(value) for value in x], 1 / (1 + np.exp(-x.astype(np.float64))), atol=2e-7
         )
     np.testing.assert_allclose([tanh(v) for v in x], np.tanh(x.astype(np.float64)), atol=2e-7)
+    nans = np.array([0x7FFFFFFF, 0xFFFFFFFF, 0x7FC00000], dtype=np.uint32).view(np.float32)
+    assert all(np.uint16(as_half(value)) == 0x7FC0 for value in nans)
     halves = np.array([as_half(value) for value in x]).astype(np.int32)
     assert np.array_equal(
         torch.tensor(halves, dtype=torch.int16), torch.tensor(x).bfloat16().view(torch.int16)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -127,6 +128,54 @@ def test_a_row_is_the_same_whatever_stands_beside_it(dtype: torch.dtype) -> None
     together = product(x)
     for start, end in ((0, 1), (3, 5), (4, 9), (2, 14)):
         assert torch.equal(product(x[start:end]), together[start:end])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+@torch.inference_mode()
+def test_any_kind_of_rows(precision: Precision, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No rows, rows of another type, and another default type than float32, in which none of what a
+    kernel is given may be made."""
+    monkeypatch.setattr(steps, "SMALL", 0)
+    x, weight, bias = given(50, 96, 3)
+    product = steps.for_steps(weight, bias, precision)
+    assert product(x[:0]).shape == (0, 1, 50)
+    for dtype in (torch.bfloat16, torch.float64):
+        assert torch.equal(product(x.to(dtype)), product(x.to(dtype).float()))
+    expected = product(x)
+    for dtype in (torch.bfloat16, torch.float64):
+        try:
+            torch.set_default_dtype(dtype)
+            found = steps.for_steps(weight, bias, precision)(x)
+        finally:
+            torch.set_default_dtype(torch.float32)
+        assert torch.equal(found, expected)
+
+
+@torch.inference_mode()
+def test_attention_with_another_default_type() -> None:
+    q, k, v = heads(2, 5, torch.Generator().manual_seed(2))
+    expected = attend_one(q, k, v, None)
+    try:
+        torch.set_default_dtype(torch.bfloat16)
+        found = attend_one(q, k, v, None)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(found, expected)
+
+
+def test_narrow_vectors_have_fewer_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert steps.most_rows("fp32") >= steps.MOST_NARROW
+    monkeypatch.setattr(steps, "can_compile", lambda feature: feature == "fma")
+    assert (steps.most_rows("fp32"), steps.has_rows()) == (steps.MOST_NARROW, True)
+    monkeypatch.setattr(steps, "can_compile", lambda feature: False)
+    assert not steps.has_rows()
+
+
+def test_what_numba_is_told_to_leave_out_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.config, "ENABLE_AVX", 0)
+    assert not can_compile.__wrapped__("avx512vnni")
+    monkeypatch.setattr(numba.config, "CPU_NAME", "generic")
+    assert not can_compile.__wrapped__("fma")
 
 
 def heads(n_rows: int, n_keys: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:

@@ -110,6 +110,7 @@ def test_the_target_does_not_stand_against_itself() -> None:
     hidden, weight, bias = torch.randn(6, P), torch.randn(V, P), torch.randn(V)
     targets = torch.randint(V, (6,))
     drawn = sampled_cross_entropy(hidden, weight, bias, targets, 20_000)
+    assert drawn.n_tokens == len(targets)  # and not of what is filled up
     whole = chunked_cross_entropy(hidden, weight, bias, targets)
     torch.testing.assert_close(drawn.nll, whole.nll, rtol=1e-4, atol=0)
 
