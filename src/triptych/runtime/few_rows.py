@@ -100,43 +100,29 @@ def float_rows(data):  # type: ignore[no-untyped-def]
             row += n
 
 
-class _Rows:
-    """What both products do around their kernel; `w` is W, filled up with zeros where it is odd."""
+class FewRows:
+    """x [..., I], of few rows -> x Wᵀ + b [..., O] in float32. With W [O, I] in bfloat16 x is
+    rounded to it too, and the sums are float32's."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         n_out, n_in = self.shape = weight.shape
-        per_chunk = CHUNK // weight.element_size()
-        self.missing = -n_in % per_chunk, max(0, BLOCK - n_out)  # of most weights nothing is
-        self.w = self.filled_up(weight.detach()).contiguous()
-        self.bias = torch.zeros(len(self.w), dtype=torch.float32)
+        # Zeros up to whole chunks and blocks; of most weights nothing is missing.
+        self.missing = -n_in % (CHUNK // weight.element_size()), max(0, BLOCK - n_out)
+        w = weight.detach()
+        if any(self.missing):
+            w = F.pad(w, (0, self.missing[0], 0, self.missing[1]))
+        self.w, self.is_half = w.contiguous(), int(weight.dtype == torch.bfloat16)
+        self.bias = torch.zeros(len(w), dtype=torch.float32)
         if bias is not None:
             self.bias[:n_out] = bias.detach()
 
-    def filled_up(self, weight: Tensor) -> Tensor:
-        return (
-            F.pad(weight, (0, self.missing[0], 0, self.missing[1])) if any(self.missing) else weight
-        )
-
-    def rows(self, x: Tensor) -> Tensor:
-        """x [..., I] -> [R, I], filled up as the weights are."""
-        rows = x.reshape(-1, x.size(-1)).float()
-        return F.pad(rows, (0, self.missing[0])) if self.missing[0] else rows.contiguous()
-
-    def run(self, kernel: Kernel, x: Tensor, n_scratch: int, *more: Tensor | int) -> Tensor:
-        """The kernel's numbers: x, w, b, y, so many bytes for each thread, `more`, R, O and I."""
-        rows = self.rows(x)
-        y = torch.empty(len(rows), len(self.w), dtype=torch.float32)
-        scratch = torch.empty(torch.get_num_threads() * n_scratch, dtype=torch.uint8)
-        given = (rows, self.w, self.bias, y, scratch, *more)
-        at = (t.data_ptr() if isinstance(t, Tensor) else t for t in given)
-        kernel(*at, len(rows), len(self.w), rows.size(1))
-        return y[:, : self.shape[0]].view(*x.shape[:-1], self.shape[0])
-
-
-class FewRows(_Rows):
-    """x [..., I] in float32, of few rows -> x Wᵀ + b [..., O] in float32. With W [O, I] in bfloat16
-    x is rounded to it too, and the sums are float32's."""
-
     def __call__(self, x: Tensor) -> Tensor:
-        n_numbers = TOGETHER * BLOCK + x.numel() // x.size(-1) * self.w.size(1)
-        return self.run(float_rows, x, 4 * n_numbers, int(self.w.dtype == torch.bfloat16))
+        rows = x.reshape(-1, x.size(-1)).float()
+        rows = F.pad(rows, (0, self.missing[0])) if self.missing[0] else rows.contiguous()
+        n_rows, n_in = rows.shape
+        y = torch.empty(n_rows, len(self.w), dtype=torch.float32)
+        n_scratch = torch.get_num_threads() * (TOGETHER * BLOCK + n_rows * n_in)
+        scratch = torch.empty(n_scratch, dtype=torch.float32)
+        at = (tensor.data_ptr() for tensor in (rows, self.w, self.bias, y, scratch))
+        float_rows(*at, self.is_half, n_rows, len(self.w), n_in)
+        return y[:, : self.shape[0]].view(*x.shape[:-1], self.shape[0])
