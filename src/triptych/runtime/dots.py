@@ -10,6 +10,7 @@ Shapes: X rows of x, W rows of weights; a chunk is 64 bytes of a row of weights.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from llvmlite import ir
@@ -104,8 +105,7 @@ def dots(kind: Kind, n_x: int, n_weights: int) -> Any:
         for i, own in enumerate(totals):
             at = add(builder, x, times(builder, x_row, i), times(builder, loop.index, kind.x_bytes))
             sums.append([kind.add(builder, *pair, at) for pair in zip(own, held, strict=True)])
-        loop.end(*((a, b) for own, new in zip(totals, sums, strict=True)
-                   for a, b in zip(own, new, strict=True)))  # fmt: skip
+        loop.end(*zip(chain(*totals), chain(*sums), strict=True))
         for i, own in enumerate(sums):
             for j, total in enumerate(own):
                 at = add(builder, y, times(builder, y_row, i), 4 * j)

@@ -17,7 +17,7 @@ from triptych.core.loss import autocast_dtype
 from triptych.predecessors.elmo import ProjectedLstm
 from triptych.runtime.lstm_loops import Loops
 from triptych.runtime.openmp import has_team
-from triptych.runtime.packed import Product, laid_out
+from triptych.runtime.packed import Product, library_product
 
 ROWS = 16
 """Rows go in multiples of so many: oneDNN keeps code for each number of them."""
@@ -147,4 +147,4 @@ class _Steps:
 
 def _product(weight: Tensor, dtype: torch.dtype) -> Product:
     """x Wᵀ, the weight laid out once for all steps: without it half of the time is that."""
-    return laid_out(weight.detach().to(dtype).contiguous(), None)
+    return library_product(weight.detach().to(dtype).contiguous(), None)

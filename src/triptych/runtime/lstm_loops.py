@@ -58,7 +58,7 @@ def step_backward(
 
 
 @inner
-def load(x: Arrays, at: int, offset: int, is_half: int) -> None:
+def add_row(x: Arrays, at: int, offset: int, is_half: int) -> None:
     """A row, from bfloat16 or float32, is added to x."""
     if is_half:
         half = carray(address(at + 2 * offset), len(x), np.uint16)
@@ -71,7 +71,7 @@ def load(x: Arrays, at: int, offset: int, is_half: int) -> None:
 
 
 @inner
-def store(x: Arrays, at: int, offset: int, is_half: int) -> None:
+def store_row(x: Arrays, at: int, offset: int, is_half: int) -> None:
     """A row, to bfloat16 or float32."""
     if is_half:
         half = carray(address(at + 2 * offset), len(x), np.uint16)
@@ -95,13 +95,13 @@ def forward_kernel(data):  # type: ignore[no-untyped-def]
     for row in range(first, last):
         gates[:] = 0
         if real[row]:
-            load(gates, gates_at, 4 * row * width, is_half)
-            load(gates, added_at, 4 * row * width, is_half)
+            add_row(gates, gates_at, 4 * row * width, is_half)
+            add_row(gates, added_at, 4 * row * width, is_half)
             step_forward(gates, before[row], after[row], shown, clip[0])
         else:
             after[row], shown[:] = before[row], 0
-        store(gates, gates_at, 4 * row * width, is_half)
-        store(shown, shown_at, row * width, is_half)
+        store_row(gates, gates_at, 4 * row * width, is_half)
+        store_row(shown, shown_at, row * width, is_half)
 
 
 @Kernel
@@ -117,10 +117,10 @@ def backward_kernel(data):  # type: ignore[no-untyped-def]
     for row in range(first, last):
         if real[row]:
             gates[:], d_shown[:] = 0, 0
-            load(gates, gates_at, 4 * row * width, is_half)
-            load(d_shown, d_shown_at, row * width, is_half)
+            add_row(gates, gates_at, 4 * row * width, is_half)
+            add_row(d_shown, d_shown_at, row * width, is_half)
             step_backward(gates, d_shown, before[row], after[row], d_cell[row], clip[0])
-            store(gates, gates_at, 4 * row * width, is_half)
+            store_row(gates, gates_at, 4 * row * width, is_half)
 
 
 @Kernel
@@ -132,11 +132,11 @@ def clip_kernel(data):  # type: ignore[no-untyped-def]
     first, last = share(n_rows)
     for row in range(first, last):
         h[:] = 0
-        load(h, projected_at if real[row] else before_at, row * width, is_half)
+        add_row(h, projected_at if real[row] else before_at, row * width, is_half)
         if real[row]:
             for k in range(width):
                 h[k] = min(max(h[k], -clip[0]), clip[0])
-        store(h, after_at, row * width, is_half)
+        store_row(h, after_at, row * width, is_half)
 
 
 @Kernel
@@ -150,14 +150,14 @@ def clip_back_kernel(data):  # type: ignore[no-untyped-def]
     first, last = share(n_rows)
     for row in range(first, last):
         after[:], own[:] = 0, 0
-        load(d_h[row], from_next_at, row * width, is_half)
-        load(d_h[row], d_y_at, row * width, is_half)
+        add_row(d_h[row], from_next_at, row * width, is_half)
+        add_row(d_h[row], d_y_at, row * width, is_half)
         if real[row]:
-            load(after, after_at, row * width, is_half)
+            add_row(after, after_at, row * width, is_half)
             for k in range(width):
                 own[k] = d_h[row, k] * np.float32(abs(after[k]) < clip[0])
             d_h[row] = 0
-        store(own, own_at, row * width, is_half)
+        store_row(own, own_at, row * width, is_half)
 
 
 class Loops:

@@ -13,13 +13,12 @@ from numba import carray
 from torch import Tensor
 
 from triptych.runtime.exponential import exp
-from triptych.runtime.instructions import ask_for as _ask_for
-from triptych.runtime.instructions import for_kernels
+from triptych.runtime.instructions import ask_for, for_kernels
 from triptych.runtime.team import Arrays, Kernel, Scalar, address, floats, inner, share
 
 LINE = 64
 """Bytes that come from the memory together."""
-ask_for_line = for_kernels(1, lambda builder, given: _ask_for(builder, given[0]))
+ask_for_line = for_kernels(1, lambda builder, given: ask_for(builder, *given))
 
 
 @inner
@@ -58,7 +57,7 @@ def add_scaled(y: Arrays, weight: Scalar, value: Arrays) -> None:
 
 
 @inner
-def ask_for(at: int, n_numbers: int) -> None:
+def ask_for_row(at: int, n_numbers: int) -> None:
     """Let the memory bring a row of so many numbers while something else is computed."""
     for byte in range(0, 4 * n_numbers, LINE):
         ask_for_line(at + byte)
@@ -108,13 +107,13 @@ def attend_past_heads(data):  # type: ignore[no-untyped-def]
         v[row, head, n_keys - 1] = qkv[row, 2, head]
         for s in range(n_keys):  # of many rows' pasts little is near
             at = (places[row, s] * n_heads + head) * room + s
-            ask_for(v_at + 4 * at * width, width)
+            ask_for_row(v_at + 4 * at * width, width)
             scores[s] = dot(qkv[row, 0, head], k[places[row, s], head, s])
         softmax(scores)
         y[:] = 0
         for s in range(n_keys):
             at = (places[row, s] * n_heads + head + 1) * room + s
-            ask_for(k_at + 4 * at * width, width)
+            ask_for_row(k_at + 4 * at * width, width)
             add_scaled(y, scores[s], v[places[row, s], head, s])
 
 

@@ -50,7 +50,7 @@ def packed(
     is_small = precision == "fp32" and weight.numel() <= SMALL
     if is_small:
         return Plain(weight, bias, activation)
-    product = laid_out(weight, bias, activation)
+    product = library_product(weight, bias, activation)
     return product if isinstance(product, Plain) else InPieces(product)
 
 
@@ -58,7 +58,9 @@ def activated(product: Product, activation: Activation | None) -> Product:
     return product if activation is None else lambda x: activation(product(x))
 
 
-def laid_out(weight: Tensor, bias: Tensor | None, activation: Activation | None = None) -> Product:
+def library_product(
+    weight: Tensor, bias: Tensor | None, activation: Activation | None = None
+) -> Product:
     """The same for numbers of rows that are few already: weight [O, I], contiguous, and bias [O]
     have the precision that x has."""
     if has_onednn() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight"):

@@ -9,6 +9,7 @@ become depends on the compiler's luck, so these are written in its own language.
 Shapes: X rows of bytes, W panels.
 """
 
+from itertools import chain
 from typing import Any
 
 from llvmlite import binding, ir
@@ -64,8 +65,7 @@ def vnni_sums(n_x: int, n_panels: int) -> Any:
             at = add(builder, x, times(builder, x_row, i), times(builder, loop.index, DEPTH))
             row = everywhere(builder, load(builder, at, INT))
             sums.append([_vnni(builder, *pair, row) for pair in zip(own, lines, strict=True)])
-        loop.end(*((a, b) for own, new in zip(totals, sums, strict=True)
-                   for a, b in zip(own, new, strict=True)))  # fmt: skip
+        loop.end(*zip(chain(*totals), chain(*sums), strict=True))
         for i, own in enumerate(sums):
             for p, total in enumerate(own):
                 store(builder, total, add(builder, y, times(builder, y_row, i), LINE * p))
