@@ -7,7 +7,7 @@ fused kernel, for three plain operations, and in strips. Dropout: milliseconds t
 a mask.
 Products in float32: oneDNN's (`core/products.py`) and torch's own, which is MKL's. Of a few rows,
 with all weights of GPT-2's shape in turn, so that few are in the processor's cache: our loop
-(`runtime/few_rows.py`, `int8_rows.py`) and oneDNN's product in its own layout.
+(`runtime/few_rows.py`, `half_rows.py`, `int8_rows.py`) and oneDNN's product in its own layout.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from triptych.core.masks import causal_mask
 from triptych.core.products import product
 from triptych.runtime.causal import causal_attention
 from triptych.runtime.few_rows import FewRows
+from triptych.runtime.half_rows import HalfRows, has_halves
 from triptych.runtime.int8 import int8_linear, quantize_weight
 from triptych.runtime.int8_rows import Int8Rows
 from triptych.runtime.packed import InPieces, Precision, Product, packed
@@ -151,6 +152,8 @@ def library(weight: Tensor, precision: Precision) -> Product:
 def few(weight: Tensor, precision: Precision) -> Product:
     if precision == "int8":
         return Int8Rows(*quantize_weight(weight), None)
+    if precision == "bf16" and has_halves():
+        return HalfRows(weight, None)
     return FewRows(weight.bfloat16() if precision == "bf16" else weight, None)
 
 

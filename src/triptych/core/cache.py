@@ -33,12 +33,19 @@ class SelfAttentionCache:
 
     def extend(self, project: Callable[[], KeysAndValues]) -> KeysAndValues:
         k, v = project()
-        start, self.length = self.length, self.length + k.size(2)
-        self.k = self._with_room(self.k, k, start)
-        self.v = self._with_room(self.v, v, start)
-        self.k[:, :, start : self.length] = k
-        self.v[:, :, start : self.length] = v
-        return self.k[:, :, : self.length], self.v[:, :, : self.length]
+        start = self.length
+        all_k, all_v = self.grow(k)
+        all_k[:, :, start : self.length] = k
+        all_v[:, :, start : self.length] = v
+        return all_k[:, :, : self.length], all_v[:, :, : self.length]
+
+    def grow(self, like: Tensor) -> KeysAndValues:
+        """Count new positions, as many as `like` [B, H, T, D] has, and give the room of all keys
+        and all values [B, H, room, D], where they are for the caller to write."""
+        start, self.length = self.length, self.length + like.size(2)
+        self.k = self._with_room(self.k, like, start)
+        self.v = self._with_room(self.v, like, start)
+        return self.k, self.v
 
     def select(self, rows: Tensor) -> None:
         """Keep, repeat or reorder batch rows; rows is [B'] int64."""

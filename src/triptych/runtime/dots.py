@@ -1,5 +1,5 @@
-"""Dot products of a few rows with a few rows of weights, as instructions: the inside of
-`runtime/few_rows.py`.
+"""Dot products of a few rows with a few rows of weights, and sums of rows, as instructions: the
+inside of `runtime/few_rows.py` and `one_query.py`.
 
 A weight is read once, 64 bytes at a time, and meets every row while it is in a register. It
 is written in the compiler's own language, in vectors of 64 bytes; on a processor with narrower ones
@@ -25,6 +25,7 @@ from triptych.runtime.instructions import (
     add,
     ask_for,
     call,
+    everywhere,
     for_kernels,
     load,
     store,
@@ -112,3 +113,27 @@ def dots(kind: Kind, n_x: int, n_weights: int) -> Any:
                 store(builder, _sum(builder, total), at)
 
     return for_kernels(7, build)
+
+
+def weighted_sum(n_chunks: int) -> Any:
+    """A function for kernels, (weights, v, v_row, n_rows, y) -> nothing: Σ weights[i] · v[i] of
+    n_rows ≥ 1 rows of so many chunks of floats, y. All but `n_rows` are addresses, or bytes from
+    one row to the next."""
+
+    def build(builder: Build, given: Any) -> None:
+        weights, v, v_row, n_rows, y = given
+        loop = Loop(builder, n_rows)
+        totals = [loop.carried(ir.Constant(FLOATS, [0] * 16)) for _ in range(n_chunks)]
+        weight = load(builder, add(builder, weights, times(builder, loop.index, 4)), INT)
+        weight = builder.bitcast(everywhere(builder, weight), FLOATS)
+        row, ahead = add(builder, v, builder.mul(v_row, loop.index)), times(builder, v_row, AHEAD)
+        sums = []
+        for chunk, total in enumerate(totals):
+            at = add(builder, row, CHUNK * chunk)
+            ask_for(builder, add(builder, at, ahead))
+            sums.append(_add_floats(builder, total, [weight], at))
+        loop.end(*zip(totals, sums, strict=True))
+        for chunk, total in enumerate(sums):
+            store(builder, total, add(builder, y, CHUNK * chunk))
+
+    return for_kernels(5, build)

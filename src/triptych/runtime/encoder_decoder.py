@@ -19,12 +19,12 @@ from triptych.models.encoder_decoder import EncoderDecoder
 from triptych.runtime.freed import give_back, one_by_one
 from triptych.runtime.packed import Precision
 from triptych.runtime.parts import (
+    FastFeedForward,
     Kit,
     additive,
     affine,
     attend,
     attend_one,
-    feed_forward,
     joined,
     merge,
     packed_kit,
@@ -152,7 +152,7 @@ class _FastCrossBlock:
         self.w_q = kit.product(*scaled_queries(cross), None)
         self.w_kv = joined(kit, affine(cross.w_k), affine(cross.w_v))  # E -> 2E
         self.cross_w_o = kit.product(*affine(cross.w_o), None)
-        self.feed_forward = feed_forward(kit, block.feed_forward)
+        self.feed_forward = FastFeedForward(kit, block.feed_forward)
         residuals = (block.residual_1, block.residual_2, block.residual_3)
         self.norms = [kit.norm(residual.norm) for residual in residuals]
 

@@ -72,11 +72,23 @@ def rounded_pairs(x: Arrays, y: Arrays) -> None:
             y[start + 16 + i] = as_float(as_half(x[start + 2 * i + 1]))
 
 
-@Kernel
-def float_rows(data):  # type: ignore[no-untyped-def]
-    x_at, w_at, bias_at, y_at, scratch_at, is_half, n_rows, n_out, n_in = carray(data, 9)
+@inner
+def multiply_floats(
+    x_at: int,
+    weights: Arrays,
+    y_at: int,
+    own_at: int,
+    is_half: int,
+    n_rows: int,
+    n_out: int,
+    n_in: int,
+) -> tuple[int, int]:
+    """x [R, I] -> y [R, O], those outputs that are this thread's: from where to where.
+
+    weights are addresses, of w and of the bias; at `own_at` is what `scratch_bytes` says.
+    """
+    w_at, bias_at = weights[0], weights[1]
     bias, y = floats(bias_at, 0, (n_out,)), floats(y_at, 0, (n_rows, n_out))
-    own_at = scratch_at + 4 * thread_number() * (TOGETHER * BLOCK + n_rows * n_in)
     found, given_at = floats(own_at, 0, (TOGETHER, BLOCK)), x_at
     if is_half:
         given_at = own_at + 4 * TOGETHER * BLOCK
@@ -98,6 +110,14 @@ def float_rows(data):  # type: ignore[no-untyped-def]
                 for j in range(BLOCK * block - start, BLOCK):
                     y[row + i, start + j] = found[i, j] + bias[start + j]
             row += n
+    return BLOCK * first, min(BLOCK * last, n_out)
+
+
+@Kernel
+def float_rows(data):  # type: ignore[no-untyped-def]
+    x_at, y_at, scratch_at, own_size, is_half, n_rows, n_out, n_in, _w, _bias = carray(data, 10)
+    weights, own_at = carray(data, 10)[8:], scratch_at + thread_number() * own_size
+    multiply_floats(x_at, weights, y_at, own_at, is_half, n_rows, n_out, n_in)
 
 
 class FewRows:
@@ -107,22 +127,32 @@ class FewRows:
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         n_out, n_in = self.shape = weight.shape
         # Zeros up to whole chunks and blocks; of most weights nothing is missing.
-        self.missing = -n_in % (CHUNK // weight.element_size()), max(0, BLOCK - n_out)
+        self.missing, n_more = -n_in % (CHUNK // weight.element_size()), max(0, BLOCK - n_out)
         w = weight.detach()
-        if any(self.missing):
-            w = F.pad(w, (0, self.missing[0], 0, self.missing[1]))
+        if self.missing or n_more:
+            w = F.pad(w, (0, self.missing, 0, n_more))
         self.w, self.is_half = w.contiguous(), int(weight.dtype == torch.bfloat16)
         self.bias = torch.zeros(len(w), dtype=torch.float32)
         if bias is not None:
             self.bias[:n_out] = bias.detach()
+        self.addresses = self.w.data_ptr(), self.bias.data_ptr()
+
+    def tiles_for(self, n_rows: int) -> int:
+        """None are used: 0."""
+        return 0
+
+    def scratch_bytes(self, n_rows: int) -> int:
+        """That each thread needs."""
+        return 4 * (TOGETHER * BLOCK + self.is_half * n_rows * self.w.size(1))
 
     def __call__(self, x: Tensor) -> Tensor:
         rows = x.reshape(-1, x.size(-1)).float()
-        rows = F.pad(rows, (0, self.missing[0])) if self.missing[0] else rows.contiguous()
+        rows = F.pad(rows, (0, self.missing)) if self.missing else rows.contiguous()
         n_rows, n_in = rows.shape
         y = torch.empty(n_rows, len(self.w), dtype=torch.float32)
-        n_scratch = torch.get_num_threads() * (TOGETHER * BLOCK + n_rows * n_in)
-        scratch = torch.empty(n_scratch, dtype=torch.float32)
-        at = (tensor.data_ptr() for tensor in (rows, self.w, self.bias, y, scratch))
-        float_rows(*at, self.is_half, n_rows, len(self.w), n_in)
+        own_size = self.scratch_bytes(n_rows)
+        scratch = torch.empty(torch.get_num_threads() * own_size, dtype=torch.uint8)
+        at = (tensor.data_ptr() for tensor in (rows, y, scratch))
+        sizes = (own_size, self.is_half, n_rows, len(self.w), n_in)
+        float_rows(*at, *sizes, *self.addresses)
         return y[:, : self.shape[0]].view(*x.shape[:-1], self.shape[0])

@@ -21,12 +21,12 @@ from triptych.models.gpt import Gpt, last_real
 from triptych.runtime.freed import give_back, one_by_one
 from triptych.runtime.packed import Precision
 from triptych.runtime.parts import (
+    FastFeedForward,
+    FloatNorm,
     Kit,
     additive,
     affine,
     attend_one,
-    feed_forward,
-    float_norm,
     joined,
     merge,
     scaled_queries,
@@ -34,6 +34,7 @@ from triptych.runtime.parts import (
     steps_kit,
 )
 from triptych.runtime.steps import for_steps
+from triptych.runtime.whole_step import whole_step
 
 
 class _View(NamedTuple):
@@ -56,7 +57,8 @@ class FastGpt:
         self.gpt, self.config, self.precision = gpt, gpt.config, precision
         kit = steps_kit(precision)
         self.blocks = one_by_one(lambda block: _FastBlock(block, kit), gpt.blocks)
-        self.norm = float_norm(gpt.norm)
+        self.step = whole_step(self.blocks, precision)
+        self.norm = FloatNorm(gpt.norm)
         self.head = for_steps(gpt.token_embedding.weight, None, precision)
         give_back()
 
@@ -69,6 +71,8 @@ class FastGpt:
         seen = valid if cache is None else cache.see(token_ids, valid)  # [B, S], or all are real
         view = _view(seen, n_past, token_ids.size(1))
         x = self.gpt.embed(token_ids, n_past, seen).float()
+        if self.step is not None and cache is not None and self.step.takes(x, cache):
+            return self.norm(self.step(x, view.mask, cache))
         for number, block in enumerate(self.blocks):
             x = block(x, view, None if cache is None else cache.layers[number].self_attention)
         return self.norm(x)
@@ -98,7 +102,7 @@ class _FastBlock:
         self.n_heads = given.n_heads
         self.w_qkv = joined(kit, scaled_queries(given), affine(given.w_k), affine(given.w_v))
         self.w_o = kit.product(*affine(given.w_o), None)
-        self.feed_forward = feed_forward(kit, block.feed_forward)
+        self.feed_forward = FastFeedForward(kit, block.feed_forward)
         self.norm_1, self.norm_2 = kit.norm(block.residual_1.norm), kit.norm(block.residual_2.norm)
 
     def __call__(self, x: Tensor, view: _View, past: SelfAttentionCache | None) -> Tensor:

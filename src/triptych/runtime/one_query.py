@@ -12,12 +12,15 @@ import torch
 from numba import carray
 from torch import Tensor
 
+from triptych.runtime.dots import CHUNK, FLOAT, dots, weighted_sum
 from triptych.runtime.exponential import exp
 from triptych.runtime.instructions import ask_for, for_kernels
 from triptych.runtime.team import Arrays, Kernel, Scalar, address, floats, inner, share
 
 LINE = 64
 """Bytes that come from the memory together."""
+dot_1, dot_4 = dots(FLOAT, 1, 1), dots(FLOAT, 1, 4)
+sum_1, sum_4 = weighted_sum(1), weighted_sum(4)
 ask_for_line = for_kernels(1, lambda builder, given: ask_for(builder, *given))
 
 
@@ -43,10 +46,40 @@ def softmax(scores: Arrays) -> None:
 
 
 @inner
-def weighted_sum(weights: Arrays, v: Arrays, y: Arrays) -> None:
-    """weights [S], v [S, D] -> y [D]."""
+def score(q_at: int, k_at: int, n_keys: int, width: int, scores_at: int) -> None:
+    """q [D], k [S, D] -> scores [S]."""
+    row = 4 * width  # bytes
+    if row % CHUNK == 0:
+        s = 0
+        while s + 4 <= n_keys:
+            dot_4(k_at + row * s, row, q_at, row, row // CHUNK, scores_at + 4 * s, 0)
+            s += 4
+        while s < n_keys:
+            dot_1(k_at + row * s, row, q_at, row, row // CHUNK, scores_at + 4 * s, 0)
+            s += 1
+        return
+    q, k = floats(q_at, 0, (width,)), floats(k_at, 0, (n_keys, width))
+    scores = floats(scores_at, 0, (n_keys,))
+    for s in range(n_keys):
+        scores[s] = dot(q, k[s])
+
+
+@inner
+def mix(weights_at: int, v_at: int, n_keys: int, width: int, y_at: int) -> None:
+    """weights [S], v [S, D] -> their sum y [D]."""
+    row, done = 4 * width, 0  # bytes
+    if row % CHUNK == 0:
+        while done + 4 * CHUNK <= row:
+            sum_4(weights_at, v_at + done, row, n_keys, y_at + done)
+            done += 4 * CHUNK
+        while done < row:
+            sum_1(weights_at, v_at + done, row, n_keys, y_at + done)
+            done += CHUNK
+        return
+    weights, v = floats(weights_at, 0, (n_keys,)), floats(v_at, 0, (n_keys, width))
+    y = floats(y_at, 0, (width,))
     y[:] = 0
-    for s in range(len(weights)):
+    for s in range(n_keys):
         add_scaled(y, weights[s], v[s])
 
 
@@ -63,6 +96,29 @@ def ask_for_row(at: int, n_numbers: int) -> None:
         ask_for_line(at + byte)
 
 
+@inner
+def attend(
+    q_at: int,
+    k_at: int,
+    v_at: int,
+    mask_at: int,
+    n_keys: int,
+    width: int,
+    scores_at: int,
+    y_at: int,
+) -> None:
+    """One head of one query: q [D], k and v [S, D], mask [S], added to the scores unless its
+    address is 0 -> y [D]; in scores [S] is what it weighs."""
+    score(q_at, k_at, n_keys, width, scores_at)
+    scores = floats(scores_at, 0, (n_keys,))
+    if mask_at != 0:
+        mask = floats(mask_at, 0, (n_keys,))
+        for s in range(n_keys):
+            scores[s] += mask[s]
+    softmax(scores)
+    mix(scores_at, v_at, n_keys, width, y_at)
+
+
 @Kernel
 def attend_heads(data):  # type: ignore[no-untyped-def]
     (q_at, k_at, v_at, mask_at, scores_at, y_at, q_row, q_head, k_row, k_head, v_row, v_head,
@@ -71,21 +127,10 @@ def attend_heads(data):  # type: ignore[no-untyped-def]
     for task in range(first, last):
         row, head = task // n_heads, task % n_heads
         text = row // n_beams
-        q = floats(q_at, row * q_row + head * q_head, (width,))
-        k = floats(k_at, text * k_row + head * k_head, (n_keys, width))
-        v = floats(v_at, text * v_row + head * v_head, (n_keys, width))
-        scores, y = (
-            floats(scores_at, task * n_keys, (n_keys,)),
-            floats(y_at, task * width, (width,)),
-        )
-        for s in range(n_keys):
-            scores[s] = dot(q, k[s])
-        if mask_at != 0:
-            mask = floats(mask_at, text * n_keys, (n_keys,))
-            for s in range(n_keys):
-                scores[s] += mask[s]
-        softmax(scores)
-        weighted_sum(scores, v, y)
+        q = q_at + 4 * (row * q_row + head * q_head)
+        k, v = k_at + 4 * (text * k_row + head * k_head), v_at + 4 * (text * v_row + head * v_head)
+        at, y = scores_at + 4 * task * n_keys, y_at + 4 * task * width
+        attend(q, k, v, mask_at and mask_at + 4 * text * n_keys, n_keys, width, at, y)
 
 
 @Kernel

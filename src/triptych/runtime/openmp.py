@@ -6,7 +6,9 @@ from pathlib import Path
 
 import torch
 
-PARALLEL, THREAD, THREADS = "GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads"
+PARALLEL, BARRIER = "GOMP_parallel", "GOMP_barrier"
+THREAD, THREADS = "omp_get_thread_num", "omp_get_num_threads"
+NEEDED = (PARALLEL, BARRIER, THREAD, THREADS)
 
 
 @cache
@@ -19,6 +21,6 @@ def openmp() -> ctypes.CDLL:
 def has_team() -> bool:
     """Whether torch's threads can be given a loop of ours: on Linux they can."""
     try:
-        return all(hasattr(openmp(), name) for name in (PARALLEL, THREAD, THREADS))
+        return all(hasattr(openmp(), name) for name in NEEDED)
     except OSError:
         return False

@@ -18,7 +18,7 @@ from torch import Tensor
 from triptych.core.products import has_onednn
 from triptych.models.gpt import ACTIVATIONS
 from triptych.runtime.int8 import int8_linear, quantize_weight
-from triptych.runtime.int8_rows import Int8Rows, has_panels
+from triptych.runtime.int8_rows import Int8Rows, has_bytes
 
 Precision = Literal["fp32", "bf16", "int8"]
 Activation = Callable[[Tensor], Tensor]
@@ -40,7 +40,7 @@ def packed(
     weight: Tensor, bias: Tensor | None, precision: Precision, activation: Activation | None = None
 ) -> Product:
     """act(x Wᵀ + b): weight [O, I], bias [O]. What comes out is bf16 for bf16, else float32."""
-    if precision == "int8" and has_panels():
+    if precision == "int8" and has_bytes():
         return activated(Int8Rows(*quantize_weight(weight), bias), activation)
     if precision == "int8":
         return InPieces(int8_linear(weight, bias, activation))
@@ -54,8 +54,18 @@ def packed(
     return product if isinstance(product, Plain) else InPieces(product)
 
 
+class Activated:
+    """act(product(x))."""
+
+    def __init__(self, product: Product, activation: Activation) -> None:
+        self.product, self.activation = product, activation
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.activation(self.product(x))
+
+
 def activated(product: Product, activation: Activation | None) -> Product:
-    return product if activation is None else lambda x: activation(product(x))
+    return product if activation is None else Activated(product, activation)
 
 
 def library_product(

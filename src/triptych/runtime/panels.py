@@ -1,14 +1,17 @@
-"""Products of bytes with weights in panels of sixteen outputs, as instructions: the inside of
-`runtime/int8_rows.py`.
+"""Products of bytes, or of bfloat16, with weights in panels of sixteen outputs, as instructions:
+the inside of `runtime/int8_rows.py` and `half_rows.py`.
 
-A panel holds of each four inputs the weights of sixteen outputs side by side, a line of 64 bytes.
-VNNI's instruction multiplies a line by four bytes of a row and adds to sixteen sums, which are
-outputs already; AMX's takes sixteen lines and sixteen rows at once. What a loop over numbers would
-become depends on the compiler's luck, so these are written in its own language.
+A panel holds of each four bytes of inputs, four or two, the weights of sixteen outputs side by
+side, a line of 64 bytes. One instruction multiplies a line by four bytes of a row and adds to
+sixteen sums, which are outputs already; AMX's takes sixteen lines and sixteen rows at once. What a
+loop over numbers would become depends on the compiler's luck, so these are written in its own
+language.
 
-Shapes: X rows of bytes, W panels.
+Shapes: X rows, W panels.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -36,35 +39,76 @@ from triptych.runtime.instructions import (
 )
 
 LINE, OUTPUTS, DEPTH = 64, 16, 4
-"""Bytes of a line, the outputs in it, and the inputs of each."""
+"""Bytes of a line, the outputs in it, and the bytes of each."""
 VNNI, AMX = "avx512vnni", "amx-int8"
+HALF_LINES, HALF_TILES = "avx512bf16", "amx-bf16"
 TILE_ROWS = 16
-"""Rows of a tile: of bytes [16, 64], of a panel's lines [16, 64], of sums [16, 16]."""
-BYTES = ir.VectorType(BYTE, LINE)
-BYTES_SINCE = 22
-"""The version of the compiler since which VNNI is given bytes, and not four of them as one."""
+"""Rows of a tile: of rows [16, 64 bytes], of a panel's lines [16, 64], of sums [16, 16]."""
 
 
-def vnni_sums(n_x: int, n_panels: int) -> Any:
+class _HalfType(ir.HalfType):  # type: ignore[misc]
+    """bfloat16, which llvmlite has no name for."""
+
+    def __str__(self) -> str:
+        return "bfloat"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What stands in the lines, and the two instructions that multiply it."""
+
+    feature: str
+    """What the processor must have for lines, and for tiles."""
+    tile_feature: str
+    sums: ir.Type
+    """Of a line: sixteen integers or floats."""
+    add: Callable[[Build, Value, Value, Value], Value]
+    """Sums, a line of weights and four bytes of a row, sixteen times -> the new sums."""
+    tile: str
+    """The name of AMX's."""
+
+
+def _given(since: int, kind: ir.Type) -> ir.Type:
+    """What an instruction is given: before that version of the compiler four bytes as one."""
+    return kind if binding.llvm_version_info[0] >= since else INTS
+
+
+def _add_bytes(builder: Build, total: Value, line: Value, row: Value) -> Value:
+    kind = _given(22, ir.VectorType(BYTE, LINE))
+    given = (builder.bitcast(part, kind) for part in (row, line))
+    return call(builder, "llvm.x86.avx512.vpdpbusd.512", INTS, total, *given)
+
+
+def _add_halves(builder: Build, total: Value, line: Value, row: Value) -> Value:
+    kind = _given(16, ir.VectorType(_HalfType(), LINE // 2))
+    given = (builder.bitcast(part, kind) for part in (row, line))
+    return call(builder, "llvm.x86.avx512bf16.dpbf16ps.512", FLOATS, total, *given)
+
+
+BYTES = Kind(VNNI, AMX, INTS, _add_bytes, "llvm.x86.tdpbusd")
+HALVES = Kind(HALF_LINES, HALF_TILES, FLOATS, _add_halves, "llvm.x86.tdpbf16ps")
+
+
+def line_sums(kind: Kind, n_x: int, n_panels: int) -> Any:
     """A function for kernels, (w, panel, x, x_row, n_lines, y, y_row) -> nothing: sums y[X, 16 · W]
-    of n_lines · 4 products. All but `n_lines` are addresses, or bytes from one to the next.
+    over n_lines lines. All but `n_lines` are addresses, or bytes from one to the next.
 
-    Without VNNI it is empty, and must not be called.
+    Where the processor has no instruction for it, it is empty, and must not be called.
     """
 
     def build(builder: Build, given: Any) -> None:
-        if not can_compile(VNNI):
+        if not can_compile(kind.feature):
             return
         w, panel, x, x_row, n_lines, y, y_row = given
         loop = Loop(builder, n_lines)
-        zero = ir.Constant(INTS, [0] * OUTPUTS)
+        zero = ir.Constant(kind.sums, [0] * OUTPUTS)
         totals = [[loop.carried(zero) for _ in range(n_panels)] for _ in range(n_x)]
         lines = _lines(builder, w, panel, n_panels, times(builder, loop.index, LINE))
         sums = []
         for i, own in enumerate(totals):
             at = add(builder, x, times(builder, x_row, i), times(builder, loop.index, DEPTH))
             row = everywhere(builder, load(builder, at, INT))
-            sums.append([_vnni(builder, *pair, row) for pair in zip(own, lines, strict=True)])
+            sums.append([kind.add(builder, *pair, row) for pair in zip(own, lines, strict=True)])
         loop.end(*zip(chain(*totals), chain(*sums), strict=True))
         for i, own in enumerate(sums):
             for p, total in enumerate(own):
@@ -83,23 +127,14 @@ def _lines(builder: Build, w: Value, panel: Value, n_panels: int, offset: Value)
     return found
 
 
-def _vnni(builder: Build, total: Value, line: Value, row: Value) -> Value:
-    kind = BYTES if binding.llvm_version_info[0] >= BYTES_SINCE else INTS
-    given = (builder.bitcast(part, kind) for part in (row, line))
-    return call(builder, "llvm.x86.avx512.vpdpbusd.512", INTS, total, *given)
-
-
-def amx_sums(n_blocks: int, n_panels: int) -> Any:
-    """As `vnni_sums` for sixteen rows a block: X = 16 · blocks. n_lines is a multiple of 16.
-
-    Without AMX it is empty, and must not be called.
-    """
+def tile_sums(kind: Kind, n_blocks: int, n_panels: int) -> Any:
+    """As `line_sums` for sixteen rows a block: X = 16 · blocks. n_lines is a multiple of 16."""
     first = n_blocks * n_panels  # of the tiles, which are numbers: those before it hold sums
     rows = [first + b for b in range(n_blocks)]
     weights = [first + n_blocks + p for p in range(n_panels)]
 
     def build(builder: Build, given: Any) -> None:
-        if not can_compile(AMX):
+        if not can_compile(kind.tile_feature):
             return
         w, panel, x, x_row, n_lines, y, y_row = given
         for tile in range(first):
@@ -115,7 +150,7 @@ def amx_sums(n_blocks: int, n_panels: int) -> Any:
             _move(builder, "llvm.x86.tileloadd64", tile, at, x_row)
             for p, weight in enumerate(weights):
                 tiles = (n_panels * b + p, tile, weight)
-                call(builder, "llvm.x86.tdpbusd", None, *(BYTE(n) for n in tiles))
+                call(builder, kind.tile, None, *(BYTE(n) for n in tiles))
         loop.end()
         for b in range(n_blocks):
             for p in range(n_panels):

@@ -37,7 +37,7 @@ def packed_kit(precision: Precision) -> Kit:
     def product(weight: Tensor, bias: Tensor, activation: Activation | None) -> Product:
         return packed(weight, bias, precision, activation)
 
-    return Kit(product, float_norm)
+    return Kit(product, FloatNorm)
 
 
 def steps_kit(precision: Precision) -> Kit:
@@ -46,7 +46,7 @@ def steps_kit(precision: Precision) -> Kit:
     def product(weight: Tensor, bias: Tensor, activation: Activation | None) -> Product:
         return for_steps(weight, bias, precision, activation)
 
-    return Kit(product, float_norm)
+    return Kit(product, FloatNorm)
 
 
 def plain_kit() -> Kit:
@@ -58,16 +58,15 @@ def plain_kit() -> Kit:
     return Kit(product, lambda norm: norm)
 
 
-def float_norm(norm: nn.LayerNorm) -> Product:
+class FloatNorm:
     """The same in float32, whatever precision the module has."""
-    weight, bias = norm.weight.detach().float(), norm.bias.detach().float()
-    return partial(
-        F.layer_norm,
-        normalized_shape=norm.normalized_shape,
-        weight=weight,
-        bias=bias,
-        eps=norm.eps,
-    )
+
+    def __init__(self, norm: nn.LayerNorm) -> None:
+        self.shape, self.eps = norm.normalized_shape, norm.eps
+        self.weight, self.bias = norm.weight.detach().float(), norm.bias.detach().float()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, self.shape, self.weight, self.bias, self.eps)
 
 
 Affine = tuple[Tensor, Tensor]
@@ -91,12 +90,17 @@ def joined(kit: Kit, *projections: Affine) -> Product:
     return kit.product(torch.cat(weights), torch.cat(biases), None)
 
 
-def feed_forward(kit: Kit, given: nn.Module) -> Product:
+class FastFeedForward:
     """act(x W_up + b_up) W_down + b_down: x [..., E] -> [..., E]."""
-    assert isinstance(given, FeedForward)
-    up = kit.product(*affine(given.w_up), given.activation)
-    down = kit.product(*affine(given.w_down), None)
-    return lambda x: down(up(x))
+
+    def __init__(self, kit: Kit, given: nn.Module) -> None:
+        assert isinstance(given, FeedForward)
+        self.activation = given.activation
+        self.up = kit.product(*affine(given.w_up), given.activation)
+        self.down = kit.product(*affine(given.w_down), None)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.down(self.up(x))
 
 
 def split(joint: Tensor, n_parts: int, n_heads: int) -> list[Tensor]:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from triptych.core.blocks import Block
 from triptych.core.masks import padding_mask
 from triptych.runtime.amx import has_amx
-from triptych.runtime.parts import Kit, affine, feed_forward, joined, merge, split
+from triptych.runtime.parts import FastFeedForward, Kit, affine, joined, merge, split
 
 Attend = Callable[[Tensor, int], Tensor]
 """From joined queries, keys and values [..., 3E], and a number of heads, to values [..., E]."""
@@ -65,7 +65,7 @@ class _FastBlock:
         self.n_heads = given.n_heads
         self.w_qkv = joined(kit, affine(given.w_q), affine(given.w_k), affine(given.w_v))  # E -> 3E
         self.w_o = kit.product(*affine(given.w_o), None)
-        self.feed_forward = feed_forward(kit, block.feed_forward)
+        self.feed_forward = FastFeedForward(kit, block.feed_forward)
         self.norm_1, self.norm_2 = kit.norm(block.residual_1.norm), kit.norm(block.residual_2.norm)
 
     def __call__(self, x: Tensor, attend: Attend) -> Tensor:

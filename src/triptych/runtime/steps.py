@@ -15,14 +15,18 @@ from torch import Tensor
 
 from triptych.core.products import has_onednn
 from triptych.runtime.few_rows import FewRows
+from triptych.runtime.half_rows import HalfRows, has_halves
 from triptych.runtime.instructions import AVX_512, FMA, NEON, can_compile
+from triptych.runtime.int8_rows import Int8Rows
 from triptych.runtime.linear import fast_linear
 from triptych.runtime.openmp import has_team
 from triptych.runtime.packed import (
     SMALL,
+    Activated,
     Activation,
     InPieces,
     OneDnn,
+    Plain,
     Precision,
     Product,
     activated,
@@ -50,9 +54,26 @@ def for_steps(
 ) -> Product:
     """act(x Wᵀ + b): weight [O, I], bias [O], x [..., I]; x [B, T, I] with T > 1 is a prompt."""
     is_small = precision == "fp32" and weight.numel() <= SMALL
+    if precision == "bf16" and has_halves():
+        return activated(HalfRows(weight, bias), activation)
     if precision == "int8" or is_small or not has_rows() or not has_onednn():
         return packed(weight, bias, precision, activation)
     return _float_by_rows(weight, bias, precision, activation)
+
+
+Rows = FewRows | HalfRows | Int8Rows
+
+
+def rows_of(product: Product) -> Rows | None:
+    """Our loop for the rows of a step, of a product without what is applied to its result; None
+    where it has none."""
+    if isinstance(product, _ByRows):
+        product = product.few
+    if isinstance(product, Activated):
+        product = product.product
+    if isinstance(product, Plain) and has_rows():
+        return FewRows(product.weight, product.bias)
+    return product if isinstance(product, Rows) else None
 
 
 class _ByRows:

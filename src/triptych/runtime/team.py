@@ -23,7 +23,7 @@ from llvmlite import binding, ir
 from numba import types
 from numba.core.extending import intrinsic
 
-from triptych.runtime.openmp import PARALLEL, THREAD, THREADS, openmp
+from triptych.runtime.openmp import BARRIER, PARALLEL, THREAD, THREADS, openmp
 
 Arrays = Any
 """numba's view of memory, inside a kernel."""
@@ -33,6 +33,7 @@ SUMS = {"reassoc", "contract", "nsz"}
 """Sums in any order: without it a loop over floats does not become vector instructions."""
 _thread = types.ExternalFunction("triptych_thread", types.int32())
 _threads = types.ExternalFunction("triptych_threads", types.int32())
+_barrier = types.ExternalFunction("triptych_barrier", types.void())
 
 
 class Kernel:
@@ -67,9 +68,9 @@ def _parallel() -> Any:
 @cache
 def _introduce_openmp() -> None:
     """Compiled code refers to functions of OpenMP by name, so that it can be kept on disk."""
-    for symbol, name in (("triptych_thread", THREAD), ("triptych_threads", THREADS)):
+    for symbol, name in (("thread", THREAD), ("threads", THREADS), ("barrier", BARRIER)):
         function = ctypes.cast(getattr(openmp(), name), ctypes.c_void_p)
-        binding.add_symbol(symbol, function.value)
+        binding.add_symbol(f"triptych_{symbol}", function.value)
 
 
 def _compiled(loop: Callable[[Any], None], cache: bool) -> Any:
@@ -111,3 +112,9 @@ def share(n: int) -> tuple[int, int]:
     """From where to where of n pieces of work this thread does."""
     part, parts = thread_number(), np.int64(_threads())
     return part * n // parts, (part + 1) * n // parts
+
+
+@inner
+def wait_for_all() -> None:
+    """Until every thread has come here: what they wrote before can be read after."""
+    _barrier()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from triptych.runtime import int8_rows, packed, parts, past, steps
+from triptych.runtime import half_rows, int8_rows, packed, parts, past, steps
 
 
 @pytest.fixture(params=["loops", "libraries", "small"])
@@ -12,5 +12,5 @@ def products(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(packed, "SMALL", 0)
         monkeypatch.setattr(steps, "SMALL", 0)
     if request.param == "libraries":
-        for module in (steps, int8_rows, parts, past):
+        for module in (steps, int8_rows, half_rows, parts, past):
             monkeypatch.setattr(module, "has_team", lambda: False)

@@ -16,6 +16,8 @@ from triptych.runtime.packed import Precision
 CONFIG = GptConfig(
     vocab_size=50, d_model=32, d_ff=72, n_heads=4, n_layers=3, max_seq_len=24, eos_id=49
 )
+WHOLE = replace(CONFIG, d_model=64, d_ff=192)
+"""Widths for which all blocks of a step are one loop."""
 BOUNDS = {"fp32": 1e-5, "bf16": 0.03, "int8": 0.05}
 """Stated: the error of hidden states and logits, as a share of their norm."""
 EACH_PRECISION = pytest.mark.parametrize("precision", BOUNDS)
@@ -24,10 +26,10 @@ EACH_PRECISION = pytest.mark.parametrize("precision", BOUNDS)
 pytestmark = pytest.mark.usefixtures("products")
 
 
-def made(activation: str = "gelu_tanh", n_heads: int = 4) -> Gpt:
+def made(activation: str = "gelu_tanh", n_heads: int = 4, config: GptConfig = CONFIG) -> Gpt:
     """Random weights, far from uniform, with biases and norms that do something."""
     torch.manual_seed(0)
-    model = Gpt(replace(CONFIG, activation=activation, n_heads=n_heads)).eval()
+    model = Gpt(replace(config, activation=activation, n_heads=n_heads)).eval()
     for parameter in model.parameters():
         parameter.data += 0.2 * torch.randn_like(parameter)
     return model
@@ -62,11 +64,14 @@ def test_a_whole_text(precision: Precision, activation: str) -> None:
 
 
 @EACH_PRECISION
+@pytest.mark.parametrize("config", [CONFIG, WHOLE])
 @pytest.mark.parametrize("n_heads", [2, 4])  # 1 / √D is exact for D = 16, and rounded for 8
 @pytest.mark.parametrize("steps", [[11], [1] * 6, [5, 1, 1, 4, 1]])
 @torch.inference_mode()
-def test_steps_with_a_cache(precision: Precision, n_heads: int, steps: list[int]) -> None:
-    model = made(n_heads=n_heads)
+def test_steps_with_a_cache(
+    precision: Precision, config: GptConfig, n_heads: int, steps: list[int]
+) -> None:
+    model = made(n_heads=n_heads, config=config)
     fast = FastGpt(model, precision)
     slow_cache, fast_cache = model.new_cache(3, 11), fast.new_cache(3, 11)
     for ids in some_ids(3, sum(steps)).split(steps, dim=1):
@@ -75,10 +80,11 @@ def test_steps_with_a_cache(precision: Precision, n_heads: int, steps: list[int]
 
 
 @EACH_PRECISION
+@pytest.mark.parametrize("config", [CONFIG, WHOLE])
 @pytest.mark.parametrize("left", [True, False])
 @torch.inference_mode()
-def test_ragged_texts(precision: Precision, left: bool) -> None:
-    model, (ids, valid) = made(), ragged([6, 1, 9, 4], left)
+def test_ragged_texts(precision: Precision, config: GptConfig, left: bool) -> None:
+    model, (ids, valid) = made(config=config), ragged([6, 1, 9, 4], left)
     fast = FastGpt(model, precision)
     assert_near(fast(ids, valid=valid)[valid], model(ids, valid=valid)[valid], precision)
     slow_cache, fast_cache = model.new_cache(4, 9), fast.new_cache(4, 9)
@@ -116,9 +122,10 @@ def test_in_int8_a_text_does_not_feel_a_large_neighbour() -> None:
     assert not torch.equal(first[1], second[1])
 
 
+@pytest.mark.parametrize("config", [CONFIG, WHOLE])
 @torch.inference_mode()
-def test_rows_may_move() -> None:
-    model, ids = made(), some_ids(3, 5)
+def test_rows_may_move(config: GptConfig) -> None:
+    model, ids = made(config=config), some_ids(3, 5)
     fast = FastGpt(model)
     slow_cache, fast_cache = model.new_cache(3, 6), fast.new_cache(3, 6)
     model.next_logits(ids, slow_cache), fast.next_logits(ids, fast_cache)
@@ -128,9 +135,10 @@ def test_rows_may_move() -> None:
     assert_near(fast.next_logits(new, fast_cache), expected, "fp32")
 
 
+@pytest.mark.parametrize("config", [CONFIG, WHOLE])
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_the_same_texts_are_generated(temperature: float) -> None:
-    model = made()
+def test_the_same_texts_are_generated(config: GptConfig, temperature: float) -> None:
+    model = made(config=config)
     requests = [
         Request(tuple(some_ids(20)[start : start + n].tolist()), limit=8, seed=n)
         for start, n in enumerate([3, 9, 1, 9, 5])

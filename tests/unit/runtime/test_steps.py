@@ -12,7 +12,7 @@ from torch import Tensor
 
 from triptych.runtime import packed, panels, past, steps
 from triptych.runtime.instructions import can_compile
-from triptych.runtime.int8 import has_int8, int8_linear, quantize_weight
+from triptych.runtime.int8 import int8_linear, quantize_weight
 from triptych.runtime.openmp import has_team
 from triptych.runtime.packed import Precision
 from triptych.runtime.parts import additive, attend, attend_one, merge
@@ -21,8 +21,9 @@ from triptych.runtime.past import Past, Places
 if not has_team():
     pytest.skip("torch's threads cannot be asked here", allow_module_level=True)
 
-from triptych.runtime import int8_rows, team
+from triptych.runtime import half_rows, int8_rows, panel_rows, team
 from triptych.runtime.few_rows import FewRows
+from triptych.runtime.half_rows import HalfRows
 from triptych.runtime.int8_rows import Int8Rows
 from triptych.runtime.one_query import attend_by_loop
 
@@ -60,17 +61,16 @@ def test_few_rows_of_floats(n_out: int, n_in: int, dtype: torch.dtype) -> None:
 
 
 @pytest.fixture(params=["tiles", "lines"])
-def byte_products(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By AMX, where there is one, and by VNNI alone."""
-    if not has_int8():
-        pytest.skip("the processor has no VNNI")
+def instructions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AMX's, where there are any, and the processor's own for a line of weights."""
     if request.param == "lines":
-        monkeypatch.setattr(int8_rows, "tiles", lambda: None)
-    elif int8_rows.tiles() is None:
+        monkeypatch.setattr(panel_rows, "tiles", lambda kind: None)
+    elif panel_rows.tiles(panels.BYTES) is None:
         pytest.skip("the processor has no AMX")
 
 
-@pytest.mark.usefixtures("byte_products")
+@pytest.mark.skipif(not int8_rows.has_bytes(), reason="the processor has no VNNI")
+@pytest.mark.usefixtures("instructions")
 @pytest.mark.parametrize(("n_out", "n_in"), SIZES)
 def test_rows_in_int8_are_the_librarys(n_out: int, n_in: int) -> None:
     """Bit for bit, so that a text alone is what it is in a batch; of 90 rows of 768 the bytes are
@@ -88,15 +88,40 @@ def test_rows_in_int8_are_the_librarys(n_out: int, n_in: int) -> None:
         assert not found(x)[:-1].isnan().any()
 
 
-@pytest.mark.parametrize("feature", [panels.AMX, "none"])
+@pytest.mark.skipif(not half_rows.has_halves(), reason="the processor multiplies no bfloat16")
+@pytest.mark.usefixtures("instructions")
+@pytest.mark.parametrize(("n_out", "n_in"), SIZES)
+def test_rows_in_bfloat16(n_out: int, n_in: int) -> None:
+    """Against exact products of the rounded numbers; what is no number stays in its row."""
+    for n_rows in (*ROWS, 16, 17, 40, 90):
+        x, weight, bias = given(n_out, n_in, n_rows)
+        x = x * 1.001
+        exact = x.bfloat16().double() @ weight.bfloat16().double().T
+        for product, shift in (
+            (HalfRows(weight, bias), bias.double()),
+            (HalfRows(weight, None), 0),
+        ):
+            found = product(x)
+            assert (found.dtype, found.shape) == (torch.float32, exact.shape)
+            torch.testing.assert_close(found, (exact + shift).float(), rtol=1e-5, atol=2e-4)
+        x[-1, 0, n_in // 2] = torch.nan
+        assert HalfRows(weight, bias)(x)[-1].isnan().all()
+        assert not HalfRows(weight, bias)(x)[:-1].isnan().any()
+
+
+EACH_KIND = pytest.mark.parametrize("kind", [panels.BYTES, panels.HALVES], ids=["bytes", "halves"])
+
+
+@EACH_KIND
+@pytest.mark.parametrize("feature", ["tiles", "none"])
 def test_only_where_there_is_amx_its_instructions_are_made(
-    feature: str, monkeypatch: pytest.MonkeyPatch
+    kind: panels.Kind, feature: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The compiler ends the process over an instruction that its processor lacks."""
-    if feature == panels.AMX and not can_compile(panels.AMX):
+    if feature == "tiles" and not can_compile(kind.tile_feature):
         pytest.skip("the processor has no AMX")
-    monkeypatch.setattr(panels, "can_compile", lambda name: name == feature)
-    sums, setting = panels.amx_sums(1, 2), panels._tile_setting("llvm.x86.ldtilecfg")
+    monkeypatch.setattr(panels, "can_compile", lambda name: feature == "tiles")
+    sums, setting = panels.tile_sums(kind, 1, 2), panels._tile_setting("llvm.x86.ldtilecfg")
 
     def loop(data):  # type: ignore[no-untyped-def]
         n = carray(data, 7)
@@ -104,8 +129,8 @@ def test_only_where_there_is_amx_its_instructions_are_made(
         sums(n[0], n[1], n[2], n[3], n[4], n[5], n[6])
 
     made = team._compiled(loop, cache=False)._library.get_llvm_str()
-    for name in ("tdpbusd", "tileloadd64", "ldtilecfg"):
-        assert (f"llvm.x86.{name}" in made) == (feature == panels.AMX)
+    for name in (kind.tile, "llvm.x86.tileloadd64", "llvm.x86.ldtilecfg"):
+        assert (name in made) == (feature == "tiles")
 
 
 @team.Kernel
@@ -118,15 +143,17 @@ def read_tiles(data):  # type: ignore[no-untyped-def]
     panels.write_tiles(data[0])
 
 
-def test_the_librarys_own_tiles_stay_as_they_were() -> None:
+@EACH_KIND
+def test_the_librarys_own_tiles_stay_as_they_were(kind: panels.Kind) -> None:
     """oneDNN sets the sizes of tiles, and may rely on them at its next product."""
-    if int8_rows.tiles() is None:
+    if panel_rows.tiles(kind) is None:
         pytest.skip("the processor has no AMX")
     torch.set_num_threads(1)  # each thread has tiles of its own
     theirs, found = torch.zeros(64, dtype=torch.uint8), torch.zeros(64, dtype=torch.uint8)
     theirs[0], theirs[16:20:2], theirs[48:50] = 1, 32, 7  # two tiles of seven rows of 32 bytes
     x, weight, bias = given(96, 128, 40)
-    product = Int8Rows(*quantize_weight(weight), bias)
+    in_bytes = kind is panels.BYTES
+    product = Int8Rows(*quantize_weight(weight), bias) if in_bytes else HalfRows(weight, bias)
     product(x)
     put_tiles(theirs.data_ptr())
     product(x)
@@ -191,26 +218,29 @@ def test_what_numba_is_told_to_leave_out_is_not_compiled(monkeypatch: pytest.Mon
     assert not can_compile.__wrapped__("fma")
 
 
-def heads(n_rows: int, n_keys: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+def heads(
+    n_rows: int, n_keys: int, generator: torch.Generator, width: int = 8
+) -> tuple[Tensor, Tensor, Tensor]:
     """Queries as a joined product gives them, keys and values as parts of a larger room."""
-    joint = torch.randn(n_rows, 1, 3, 4, 8, generator=generator)
-    room = torch.randn(2, 2, 4, n_keys + 5, 8, generator=generator)
+    joint = torch.randn(n_rows, 1, 3, 4, width, generator=generator)
+    room = torch.randn(2, 2, 4, n_keys + 5, width, generator=generator)
     return joint[:, :, 1].transpose(1, 2), room[0, :, :, :n_keys], room[1, :, :, :n_keys]
 
 
 @pytest.mark.parametrize("n_keys", [1, 2, 17, 300])
 @pytest.mark.parametrize("n_beams", [1, 3])
 @pytest.mark.parametrize("masked", [False, True])
-def test_one_query(n_keys: int, n_beams: int, masked: bool) -> None:
+@pytest.mark.parametrize("width", [8, 16, 64, 80])  # of heads: chunks of 16, four at a time
+def test_one_query(n_keys: int, n_beams: int, masked: bool, width: int) -> None:
     generator = torch.Generator().manual_seed(1)
-    q, k, v = heads(2 * n_beams, n_keys, generator)
+    q, k, v = heads(2 * n_beams, n_keys, generator, width)
     allowed = torch.rand(2, 1, 1, n_keys, generator=generator) < 0.6
     allowed[..., -1] = True
     mask = additive(allowed) if masked else None
-    together = q.reshape(2, n_beams, 4, 8).transpose(1, 2)  # the rows of a sentence: [B, H, K, D]
-    expected = merge(attend(together, k, v, mask)).view(2 * n_beams, 1, 32)
-    torch.testing.assert_close(attend_one(q, k, v, mask), expected)
-    torch.testing.assert_close(attend_by_loop(q.squeeze(2), k, v, mask), expected.squeeze(1))
+    together = q.reshape(2, n_beams, 4, width).transpose(1, 2)  # of a sentence: [B, H, K, D]
+    expected = merge(attend(together, k, v, mask)).view(2 * n_beams, 1, 4 * width)
+    for found in (attend_one(q, k, v, mask), attend_by_loop(q.squeeze(2), k, v, mask)[:, None]):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_large_scores_have_a_softmax() -> None:
@@ -230,6 +260,7 @@ def test_each_number_of_rows_has_the_same_product(
     monkeypatch.setattr(packed, "SMALL", 0)
     _, weight, bias = given(50, 24)
     monkeypatch.setitem(steps.MOST, precision, 1)
+    monkeypatch.setattr(steps, "has_halves", lambda: False)  # which has one layout for all
     x = torch.randn(3, 40, 24, generator=torch.Generator().manual_seed(5))
     product = steps.for_steps(weight, bias, precision, torch.relu)
     expected = packed.packed(weight, bias, precision, torch.relu)(x).float()
@@ -247,7 +278,7 @@ def test_each_number_of_rows_has_the_same_product(
 
 
 def test_without_a_team_the_library_has_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (steps, int8_rows):
+    for module in (steps, int8_rows, half_rows):
         monkeypatch.setattr(module, "has_team", lambda: False)
     _, weight, bias = given(50, 24)
     for precision in ("bf16", "int8"):

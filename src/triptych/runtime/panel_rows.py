@@ -1,0 +1,154 @@
+"""Products of any number of rows with weights in panels: which instruction takes which rows.
+
+Up to four rows go by lines, and all where the processor has no AMX; else sixteen or thirty-two at
+once by tiles. The weights are read once for a few rows, and the memory is asked ahead.
+
+Shapes: R rows of so many bytes, O outputs; both are filled up to whole tiles.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from triptych.runtime.amx import has_amx
+from triptych.runtime.instructions import can_compile
+from triptych.runtime.panels import (
+    DEPTH,
+    LINE,
+    OUTPUTS,
+    TILE_ROWS,
+    Kind,
+    line_sums,
+    set_tiles,
+    tile_sums,
+    write_tiles,
+)
+from triptych.runtime.team import Arrays, Scalar, inner, share
+
+SIDE = 32
+"""Outputs that are computed together, two panels, and with AMX as many rows."""
+SUMS = 4 * SIDE * SIDE
+"""Bytes of the sums of so many rows and outputs."""
+FEW = 4
+"""Rows up to which AMX's tiles would be mostly empty."""
+
+
+def sums_of(kind: Kind) -> Any:
+    """A function (w, row_bytes, x, n_left, y, by_tiles) -> how many of the rows left it took: their
+    sums with two panels, y [32, 32]. By tiles there are rows up to a multiple of sixteen."""
+    one, two, four, eight = (line_sums(kind, n, 2) for n in (1, 2, 4, 8))
+    block, two_blocks = tile_sums(kind, 1, 2), tile_sums(kind, 2, 2)
+    y_row = 4 * SIDE  # bytes
+
+    def some(w: int, row_bytes: int, x: int, n_left: int, y: int, by_tiles: int) -> Scalar:
+        panel, n_lines = row_bytes * OUTPUTS, row_bytes // DEPTH
+        if by_tiles:
+            if n_left > TILE_ROWS:
+                two_blocks(w, panel, x, row_bytes, n_lines, y, y_row)
+                return min(n_left, SIDE)
+            block(w, panel, x, row_bytes, n_lines, y, y_row)
+            return n_left
+        if n_left >= 8:
+            eight(w, panel, x, row_bytes, n_lines, y, y_row)
+            return 8
+        if n_left >= 4:
+            four(w, panel, x, row_bytes, n_lines, y, y_row)
+            return 4
+        if n_left >= 2:
+            two(w, panel, x, row_bytes, n_lines, y, y_row)
+            return 2
+        one(w, panel, x, row_bytes, n_lines, y, y_row)
+        return 1
+
+    return inner(some, sums=False)
+
+
+def multiplier(kind: Kind, finish: Callable[..., None]) -> Any:
+    """A function for kernels, which multiplies rows in whatever the kind wants, at `rows_at`, with
+    the outputs that are this thread's, and says from where to where these are.
+
+    Of `weights` the first is w's address and the last that of the tiles' sizes, or 0; others, and
+    `factors_at`, a number a row, are for `finish`, which gets the sums of n rows and two panels at
+    `own_at`.
+    """
+    sums = sums_of(kind)
+
+    def multiply(
+        rows_at: int,
+        factors_at: int,
+        weights: Arrays,
+        y_at: int,
+        own_at: int,
+        n_rows: int,
+        n_out: int,
+        row_bytes: int,
+    ) -> tuple[int, int]:
+        first, last = share((n_out + SIDE - 1) // SIDE)
+        for block in range(first, last):
+            start, row = SIDE * block, 0
+            w, n_here = weights[0] + start * row_bytes, min(SIDE, n_out - start)
+            while row < n_rows:
+                x = rows_at + row * row_bytes
+                n = sums(w, row_bytes, x, n_rows - row, own_at, weights[-1])
+                y = y_at + 4 * (row * n_out + start)
+                finish(own_at, n, weights, start, n_here, factors_at + 4 * row, y, n_out)
+                row += n
+        return SIDE * first, min(SIDE * last, n_out)
+
+    return inner(multiply, sums=False)
+
+
+@inner
+def begin_tiles(theirs_at: int, tiles_at: int) -> None:
+    """Their sizes set, and how the library left them written down, for the library."""
+    if tiles_at:
+        write_tiles(theirs_at)
+        set_tiles(tiles_at)
+
+
+@inner
+def end_tiles(theirs_at: int, tiles_at: int) -> None:
+    if tiles_at:
+        set_tiles(theirs_at)
+
+
+@cache
+def tiles(kind: Kind) -> Tensor | None:
+    """The sizes of AMX's tiles as it wants them, all of 16 rows of 64 bytes; none without AMX."""
+    if not can_compile(kind.tile_feature) or not has_amx():
+        return None
+    if not torch.cpu._init_amx():  # which asks the system for them
+        return None
+    sizes = torch.zeros(64, dtype=torch.uint8)
+    sizes[0] = 1  # which of the tables of sizes that a processor may have
+    sizes[16:32:2], sizes[48:56] = LINE, TILE_ROWS
+    return sizes
+
+
+def tiles_for(kind: Kind, n_rows: int) -> int:
+    """The address of the tiles' sizes where so many rows go by AMX, else 0."""
+    sizes = None if n_rows <= FEW else tiles(kind)
+    return 0 if sizes is None else sizes.data_ptr()
+
+
+def filled(kind: Kind, n_rows: int) -> int:
+    """Rows with those that fill AMX's tiles."""
+    return -(-n_rows // TILE_ROWS) * TILE_ROWS if tiles_for(kind, n_rows) else n_rows
+
+
+def in_panels(w: Tensor) -> Tensor:
+    """w [O, I], of one or two bytes each -> [O / 16, I / D, 16, four bytes as one], D of them four
+    bytes; zeros up to whole tiles."""
+    n_together = DEPTH // w.element_size()
+    w = F.pad(w, (0, missing(w), 0, -len(w) % SIDE))
+    panels = w.view(len(w) // OUTPUTS, OUTPUTS, -1, n_together).view(torch.int32)
+    return panels.transpose(1, 2).contiguous()
+
+
+def missing(w: Tensor) -> int:
+    """Of the columns of w [O, I], those up to whole tiles."""
+    return -w.size(1) % (LINE // w.element_size())

@@ -1,0 +1,144 @@
+"""All blocks of a step as one loop, against the same blocks one after the other."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from triptych.models.gpt import ACTIVATIONS, Gpt, GptConfig
+from triptych.runtime.gpt import FastGpt
+from triptych.runtime.openmp import has_team
+from triptych.runtime.packed import Precision
+
+if not has_team():
+    pytest.skip("torch's threads cannot be asked here", allow_module_level=True)
+
+from triptych.runtime import half_rows, int8_rows, panel_rows, panels, steps
+from triptych.runtime.step_loop import HALF_ROWS
+from triptych.runtime.whole_step import MOST
+
+if not steps.has_rows():
+    pytest.skip("there is no loop for a few rows here", allow_module_level=True)
+
+CONFIG = GptConfig(
+    vocab_size=50, d_model=64, d_ff=192, n_heads=2, n_layers=3, max_seq_len=90, norm_eps=1e-3
+)
+BOUNDS = {"fp32": 1e-5, "bf16": 0.02, "int8": 0.04}
+"""Of what differs, as a share of the norm: sums in another order, which rounding may tip over."""
+
+
+@pytest.fixture(autouse=True, params=[1, 3])
+def threads(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(
+    params=["fp32", "bf16 rows", "bf16 lines", "bf16 tiles", "int8 lines", "int8 tiles"]
+)
+def precision(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each kind of weights, where the processor has it."""
+    precision, _, way = request.param.partition(" ")
+    if way == "rows":
+        monkeypatch.setattr(steps, "has_halves", lambda: False)
+    elif precision == "bf16" and not half_rows.has_halves():
+        pytest.skip("the processor multiplies no bfloat16")
+    if precision == "int8" and not int8_rows.has_bytes():
+        pytest.skip("the processor has no VNNI")
+    if way == "lines":
+        monkeypatch.setattr(panel_rows, "tiles", lambda kind: None)
+    elif way == "tiles" and panel_rows.tiles(panels.BYTES) is None:
+        pytest.skip("the processor has no AMX")
+    return precision
+
+
+def twins(precision: Precision, activation: str = "gelu_tanh") -> tuple[FastGpt, FastGpt]:
+    """One that has the loop, and one that goes block by block."""
+    torch.manual_seed(0)
+    model = Gpt(replace(CONFIG, activation=activation)).eval()
+    for parameter in model.parameters():
+        parameter.data += 0.2 * torch.randn_like(parameter)
+    whole, by_blocks = FastGpt(model, precision), FastGpt(model, precision)
+    assert whole.step is not None
+    by_blocks.step = None
+    return whole, by_blocks
+
+
+def assert_alike(found: Tensor, expected: Tensor, precision: str) -> None:
+    assert found.isfinite().all()
+    assert (found - expected).norm() <= BOUNDS[precision] * expected.norm()
+
+
+@pytest.mark.parametrize("n_rows", [1, 3, 4, 7, MOST + 1])
+@torch.inference_mode()
+def test_the_loop_is_the_blocks(precision: Precision, n_rows: int) -> None:
+    """Ragged texts, through more positions than there was room for; and what stays in the cache."""
+    whole, by_blocks = twins(precision)
+    ids = torch.randint(0, 50, (n_rows, 80), generator=torch.Generator().manual_seed(1))
+    valid = torch.ones(n_rows, 4, dtype=torch.bool)
+    valid[1::2, :3] = False
+    ours, theirs = whole.new_cache(n_rows, 8), by_blocks.new_cache(n_rows, 8)
+    assert_alike(
+        whole.next_logits(ids[:, :4], ours, valid),
+        by_blocks.next_logits(ids[:, :4], theirs, valid),
+        precision,
+    )
+    for new in ids[:, 4:].split(1, dim=1):
+        found = whole.next_logits(new, ours)
+        assert_alike(found, by_blocks.next_logits(new, theirs), precision)
+    for one, other in zip(ours.layers, theirs.layers, strict=True):
+        a, b = one.self_attention, other.self_attention
+        assert a.length == b.length == 80
+        for found, expected in ((a.k, b.k), (a.v, b.v)):
+            assert found is not None
+            assert expected is not None
+            assert_alike(found[:, :, :80], expected[:, :, :80], precision)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@torch.inference_mode()
+def test_each_activation(activation: str) -> None:
+    whole, by_blocks = twins("fp32", activation)
+    ids = torch.randint(0, 50, (2, 9), generator=torch.Generator().manual_seed(2))
+    ours, theirs = whole.new_cache(2, 9), by_blocks.new_cache(2, 9)
+    for new in ids.split([3, 1, 1, 1, 1, 1, 1], dim=1):
+        found = whole.next_logits(new, ours)
+        assert_alike(found, by_blocks.next_logits(new, theirs), "fp32")
+
+
+@torch.inference_mode()
+def test_a_number_that_is_none_is_not_hidden(precision: Precision) -> None:
+    whole, _ = twins(precision)
+    ids, cache = torch.tensor([[3, 4], [5, 6]]), whole.new_cache(2, 4)
+    whole.next_logits(ids, cache)
+    whole.gpt.token_embedding.weight.data[7] = torch.nan
+    found = whole(torch.tensor([[7], [8]]), cache=cache)
+    assert found[0].isnan().all()
+    assert not found[1].isnan().any()
+
+
+def test_which_steps_it_takes(precision: Precision) -> None:
+    """One new position of a few rows that have a past."""
+    step, most = twins(precision)[0].step, MOST
+    assert step is not None
+    if precision == "fp32" or step.kind == HALF_ROWS:
+        most = steps.most_rows(precision)
+    model = Gpt(CONFIG)
+    for n_past, n_rows, n_new, taken in (
+        (0, 1, 1, False), (2, 1, 2, False), (2, 1, 1, True), (2, most, 1, True),
+        (2, most + 1, 1, False),
+    ):  # fmt: skip
+        cache = model.new_cache(n_rows, 4)
+        if n_past:
+            model(torch.zeros(n_rows, n_past, dtype=torch.long), cache=cache)
+        assert step.takes(torch.zeros(n_rows, n_new, 64), cache) == taken
+
+
+@pytest.mark.parametrize("widths", [{"d_model": 40}, {"d_ff": 100}])
+def test_other_widths_go_block_by_block(widths: dict[str, int]) -> None:
+    model = Gpt(replace(CONFIG, **widths)).eval()
+    assert FastGpt(model, "int8").step is None
