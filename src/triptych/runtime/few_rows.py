@@ -23,6 +23,7 @@ from triptych.runtime.team import (
     Scalar,
     floats,
     inner,
+    scratch_for,
     share,
     thread_number,
 )
@@ -72,23 +73,12 @@ def rounded_pairs(x: Arrays, y: Arrays) -> None:
             y[start + 16 + i] = as_float(as_half(x[start + 2 * i + 1]))
 
 
-@inner
-def multiply_floats(
-    x_at: int,
-    weights: Arrays,
-    y_at: int,
-    own_at: int,
-    is_half: int,
-    n_rows: int,
-    n_out: int,
-    n_in: int,
-) -> tuple[int, int]:
-    """x [R, I] -> y [R, O], those outputs that are this thread's: from where to where.
-
-    weights are addresses, of w and of the bias; at `own_at` is what `scratch_bytes` says.
-    """
-    w_at, bias_at = weights[0], weights[1]
+@Kernel
+def float_rows(data):  # type: ignore[no-untyped-def]
+    (x_at, y_at, scratch_at, own_size, w_at, bias_at, is_half,
+     n_rows, n_out, n_in) = carray(data, 10)  # fmt: skip
     bias, y = floats(bias_at, 0, (n_out,)), floats(y_at, 0, (n_rows, n_out))
+    own_at = scratch_at + thread_number() * own_size
     found, given_at = floats(own_at, 0, (TOGETHER, BLOCK)), x_at
     if is_half:
         given_at = own_at + 4 * TOGETHER * BLOCK
@@ -110,19 +100,13 @@ def multiply_floats(
                 for j in range(BLOCK * block - start, BLOCK):
                     y[row + i, start + j] = found[i, j] + bias[start + j]
             row += n
-    return BLOCK * first, min(BLOCK * last, n_out)
-
-
-@Kernel
-def float_rows(data):  # type: ignore[no-untyped-def]
-    x_at, y_at, scratch_at, own_size, is_half, n_rows, n_out, n_in, _w, _bias = carray(data, 10)
-    weights, own_at = carray(data, 10)[8:], scratch_at + thread_number() * own_size
-    multiply_floats(x_at, weights, y_at, own_at, is_half, n_rows, n_out, n_in)
 
 
 class FewRows:
     """x [..., I], of few rows -> x Wᵀ + b [..., O] in float32. With W [O, I] in bfloat16 x is
     rounded to it too, and the sums are float32's."""
+
+    kernel, together = float_rows, BLOCK
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         n_out, n_in = self.shape = weight.shape
@@ -135,24 +119,19 @@ class FewRows:
         self.bias = torch.zeros(len(w), dtype=torch.float32)
         if bias is not None:
             self.bias[:n_out] = bias.detach()
-        self.addresses = self.w.data_ptr(), self.bias.data_ptr()
 
-    def tiles_for(self, n_rows: int) -> int:
-        """None are used: 0."""
-        return 0
-
-    def scratch_bytes(self, n_rows: int) -> int:
-        """That each thread needs."""
-        return 4 * (TOGETHER * BLOCK + self.is_half * n_rows * self.w.size(1))
+    def numbers(self, n_rows: int) -> tuple[int, ...]:
+        """What the kernel is told after where x [R, I], y [R, O] and its scratch are: first, how
+        many bytes of that are a thread's."""
+        own_size = 4 * (TOGETHER * BLOCK + self.is_half * n_rows * self.w.size(1))
+        at = self.w.data_ptr(), self.bias.data_ptr()
+        return own_size, *at, self.is_half, n_rows, *self.w.shape
 
     def __call__(self, x: Tensor) -> Tensor:
         rows = x.reshape(-1, x.size(-1)).float()
         rows = F.pad(rows, (0, self.missing)) if self.missing else rows.contiguous()
-        n_rows, n_in = rows.shape
-        y = torch.empty(n_rows, len(self.w), dtype=torch.float32)
-        own_size = self.scratch_bytes(n_rows)
-        scratch = torch.empty(torch.get_num_threads() * own_size, dtype=torch.uint8)
-        at = (tensor.data_ptr() for tensor in (rows, y, scratch))
-        sizes = (own_size, self.is_half, n_rows, len(self.w), n_in)
-        float_rows(*at, *sizes, *self.addresses)
+        y = torch.empty(len(rows), len(self.w), dtype=torch.float32)
+        numbers = self.numbers(len(rows))
+        scratch = scratch_for(numbers)
+        self.kernel(*(tensor.data_ptr() for tensor in (rows, y, scratch)), *numbers)
         return y[:, : self.shape[0]].view(*x.shape[:-1], self.shape[0])

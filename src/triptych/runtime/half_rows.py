@@ -6,11 +6,13 @@ takes the memory's time, of sixteen and more AMX's tiles do it (`benchmarks/kern
 Shapes: R rows, I columns in, O columns out; I and O are filled up to whole tiles.
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from numba import carray
 from torch import Tensor
 
+from triptych.runtime.halves import as_half
 from triptych.runtime.instructions import can_compile
 from triptych.runtime.int8_loops import exact
 from triptych.runtime.openmp import has_team
@@ -26,7 +28,18 @@ from triptych.runtime.panel_rows import (
     tiles_for,
 )
 from triptych.runtime.panels import HALVES, LINE
-from triptych.runtime.team import Arrays, Kernel, floats, thread_number
+from triptych.runtime.team import (
+    Arrays,
+    Kernel,
+    address,
+    floats,
+    inner,
+    scratch_for,
+    thread_number,
+)
+
+SMALL = 32_768
+"""Numbers of all rows up to which each thread rounds them for itself."""
 
 
 @exact
@@ -52,13 +65,27 @@ multiply_halves = multiplier(HALVES, finish_halves)
 """Rows in bfloat16, weights (w, bias, tiles)."""
 
 
+@inner
+def halve_all(x_at: int, n_rows: int, n_x: int, rows_at: int, n_in: int) -> None:
+    """x [R, n_x], floats -> bfloat16 [R, n_in], zeros in what is filled up."""
+    for row in range(n_rows):
+        x = floats(x_at, row * n_x, (n_x,))
+        halves = carray(address(rows_at + 2 * row * n_in), n_in, np.uint16)
+        for i in range(n_x):
+            halves[i] = as_half(x[i])
+        halves[n_x:] = 0
+
+
 @Kernel
 def half_rows(data):  # type: ignore[no-untyped-def]
-    (x_at, y_at, scratch_at, own_size, n_rows, n_out, row_bytes,
-     _w, _bias, tiles_at) = carray(data, 10)  # fmt: skip
-    weights, own_at = carray(data, 10)[7:], scratch_at + thread_number() * own_size
+    (x_at, y_at, scratch_at, own_size, _w, _bias, tiles_at,
+     n_x, n_rows, n_out, n_in) = carray(data, 11)  # fmt: skip
+    weights, own_at = carray(data, 11)[4:7], scratch_at + thread_number() * own_size
+    if n_x:  # few: by each thread for itself, which is sooner done than waited for
+        given_at, x_at = x_at, own_at + SUMS + LINE
+        halve_all(given_at, n_rows, n_x, x_at, n_in)
     begin_tiles(own_at + SUMS, tiles_at)
-    multiply_halves(x_at, 0, weights, y_at, own_at, n_rows, n_out, row_bytes)
+    multiply_halves(x_at, 0, weights, y_at, own_at, n_rows, n_out, 2 * n_in)
     end_tiles(own_at + SUMS, tiles_at)
 
 
@@ -71,6 +98,8 @@ class HalfRows:
     """x [..., I], rounded to bfloat16 -> x Wᵀ + b [..., O] in float32, of any number of rows:
     weight [O, I], bias [O]."""
 
+    kernel, together = half_rows, SIDE
+
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self.n_out, self.n_in = self.shape = weight.shape
         w = weight.detach().bfloat16()
@@ -78,27 +107,26 @@ class HalfRows:
         self.bias = torch.zeros(len(w), dtype=torch.float32)
         if bias is not None:
             self.bias.copy_(bias.detach())
-        self.addresses = self.w.data_ptr(), self.bias.data_ptr()
 
-    def tiles_for(self, n_rows: int) -> int:
-        """The address of the tiles' sizes where so many rows go by AMX, else 0."""
-        return tiles_for(HALVES, n_rows)
-
-    def scratch_bytes(self, n_rows: int) -> int:
-        """That each thread needs where it rounds the rows for itself."""
-        return SUMS + LINE + 2 * filled(HALVES, n_rows) * (self.n_in + self.missing)
+    def numbers(self, n_rows: int, is_rounded: bool = False) -> tuple[int, ...]:
+        """What the kernel is told after where x [R, I], y [R, O] and its scratch are: first, how
+        many bytes of that are a thread's."""
+        at, tiles = (self.w.data_ptr(), self.bias.data_ptr()), tiles_for(HALVES, n_rows)
+        n_in = self.n_in + self.missing
+        own_size = SUMS + LINE + (0 if is_rounded else 2 * filled(HALVES, n_rows) * n_in)
+        return own_size, *at, tiles, 0 if is_rounded else self.n_in, n_rows, self.n_out, n_in
 
     def __call__(self, x: Tensor) -> Tensor:
-        rows = x.reshape(-1, x.size(-1)).bfloat16()
-        n_rows = len(rows)
-        n_more = filled(HALVES, n_rows) - n_rows
-        if n_more or self.missing:
-            rows = F.pad(rows, (0, self.missing, 0, n_more))
-        rows = rows.contiguous()
+        shape, x = x.shape[:-1], x.reshape(-1, x.size(-1))
+        n_rows, n_filled = len(x), filled(HALVES, len(x))
+        is_rounded = n_filled * (self.n_in + self.missing) > SMALL
+        if is_rounded:
+            x = F.pad(x.bfloat16(), (0, self.missing, 0, n_filled - n_rows))
+        else:
+            x = x.float()
+        x = x.contiguous()
         y = torch.empty(n_rows, self.n_out, dtype=torch.float32)
-        own_size = SUMS + LINE
-        scratch = torch.empty(torch.get_num_threads() * own_size, dtype=torch.uint8)
-        at = (tensor.data_ptr() for tensor in (rows, y, scratch))
-        sizes = (own_size, n_rows, self.n_out, 2 * rows.size(1))
-        half_rows(*at, *sizes, *self.addresses, self.tiles_for(n_rows))
-        return y.view(*x.shape[:-1], self.n_out)
+        numbers = self.numbers(n_rows, is_rounded)
+        scratch = scratch_for(numbers)
+        self.kernel(*(tensor.data_ptr() for tensor in (x, y, scratch)), *numbers)
+        return y.view(*shape, self.n_out)

@@ -29,7 +29,7 @@ from triptych.runtime.panel_rows import (
     tiles_for,
 )
 from triptych.runtime.panels import BYTES, LINE, finish_rows
-from triptych.runtime.team import Arrays, Kernel, address, floats, inner, thread_number
+from triptych.runtime.team import Arrays, Kernel, address, floats, inner, scratch_for, thread_number
 
 SMALL = 65_536
 """Bytes of all rows up to which each thread makes them for itself."""
@@ -80,9 +80,9 @@ def quantize_all(
 
 @Kernel
 def byte_rows(data):  # type: ignore[no-untyped-def]
-    (x_at, largest_at, y_at, scratch_at, own_size, n_x, n_rows, n_out, n_in,
-     _w, _shift, _scale, _bias, tiles_at) = carray(data, 14)  # fmt: skip
-    weights, own_at = carray(data, 14)[9:], scratch_at + thread_number() * own_size
+    (x_at, y_at, scratch_at, own_size, _w, _shift, _scale, _bias, tiles_at,
+     largest_at, n_x, n_rows, n_out, n_in) = carray(data, 14)  # fmt: skip
+    weights, own_at = carray(data, 14)[4:9], scratch_at + thread_number() * own_size
     if n_x:  # few: by each thread for itself, which is sooner done than waited for
         given_at, largest_at = x_at, own_at + SUMS + LINE
         x_at = largest_at + 4 * n_rows
@@ -101,6 +101,8 @@ class Int8Rows:
     """`runtime/int8.py:Int8Linear` for float32 x [..., I] of any number of rows, to the bit, where
     there is VNNI: w [O, I], S [O], bias [O]."""
 
+    kernel, together = byte_rows, SIDE
+
     def __init__(self, w: Tensor, scale: Tensor, bias: Tensor | None) -> None:
         self.n_out, self.n_in = self.shape = w.shape
         self.missing = missing(w)
@@ -112,30 +114,27 @@ class Int8Rows:
         self.bias = torch.zeros(len(w), dtype=torch.float32)
         if bias is not None:
             self.bias.copy_(bias.detach())
+
+    def numbers(self, n_rows: int, largest: Tensor | None = None) -> tuple[int, ...]:
+        """What the kernel is told after where x [R, I], y [R, O] and its scratch are: first, how
+        many bytes of that are a thread's. With `largest` x is in bytes already."""
         given = (self.w, self.shift, self.scale, self.bias)
-        self.addresses = tuple(tensor.data_ptr() for tensor in given)
-
-    def tiles_for(self, n_rows: int) -> int:
-        """The address of the tiles' sizes where so many rows go by AMX, else 0."""
-        return tiles_for(BYTES, n_rows)
-
-    def scratch_bytes(self, n_rows: int) -> int:
-        """That each thread needs where it makes the bytes for itself."""
-        n_filled = filled(BYTES, n_rows)
-        return SUMS + LINE + 4 * n_rows + n_filled * (self.n_in + self.missing)
+        weights, tiles = (tensor.data_ptr() for tensor in given), tiles_for(BYTES, n_rows)
+        n_in = self.n_in + self.missing
+        rows = n_rows, self.n_out, n_in
+        if largest is not None:
+            return SUMS + LINE, *weights, tiles, largest.data_ptr(), 0, *rows
+        own_size = SUMS + LINE + 4 * n_rows + filled(BYTES, n_rows) * n_in
+        return own_size, *weights, tiles, 0, self.n_in, *rows
 
     def __call__(self, x: Tensor) -> Tensor:
         shape, x = x.shape[:-1], x.reshape(-1, x.size(-1)).float().contiguous()
-        n_rows, n_in, n_filled = len(x), x.size(1) + self.missing, filled(BYTES, len(x))
-        own_size, n_x, largest = SUMS + LINE, 0, x
-        if n_filled * n_in <= SMALL:
-            own_size, n_x = self.scratch_bytes(n_rows), x.size(1)
-        else:
+        n_rows, n_filled, largest = len(x), filled(BYTES, len(x)), None
+        if n_filled * (self.n_in + self.missing) > SMALL:
             x, largest = quantize_by_loop(x)
             x = F.pad(x, (0, self.missing, 0, n_filled - n_rows))
         y = torch.empty(n_rows, self.n_out, dtype=torch.float32)
-        scratch = torch.empty(torch.get_num_threads() * own_size, dtype=torch.uint8)
-        at = (tensor.data_ptr() for tensor in (x, largest, y, scratch))
-        sizes = (own_size, n_x, n_rows, self.n_out, n_in)
-        byte_rows(*at, *sizes, *self.addresses, self.tiles_for(n_rows))
+        numbers = self.numbers(n_rows, largest)
+        scratch = scratch_for(numbers)
+        self.kernel(*(tensor.data_ptr() for tensor in (x, y, scratch)), *numbers)
         return y.view(*shape, self.n_out)

@@ -69,7 +69,7 @@ def sums_of(kind: Kind) -> Any:
 
 def multiplier(kind: Kind, finish: Callable[..., None]) -> Any:
     """A function for kernels, which multiplies rows in whatever the kind wants, at `rows_at`, with
-    the outputs that are this thread's, and says from where to where these are.
+    the outputs that are this thread's.
 
     Of `weights` the first is w's address and the last that of the tiles' sizes, or 0; others, and
     `factors_at`, a number a row, are for `finish`, which gets the sums of n rows and two panels at
@@ -86,7 +86,7 @@ def multiplier(kind: Kind, finish: Callable[..., None]) -> Any:
         n_rows: int,
         n_out: int,
         row_bytes: int,
-    ) -> tuple[int, int]:
+    ) -> None:
         first, last = share((n_out + SIDE - 1) // SIDE)
         for block in range(first, last):
             start, row = SIDE * block, 0
@@ -97,7 +97,6 @@ def multiplier(kind: Kind, finish: Callable[..., None]) -> Any:
                 y = y_at + 4 * (row * n_out + start)
                 finish(own_at, n, weights, start, n_here, factors_at + 4 * row, y, n_out)
                 row += n
-        return SIDE * first, min(SIDE * last, n_out)
 
     return inner(multiply, sums=False)
 

@@ -28,6 +28,13 @@ ONE = np.float32(1)
 
 
 @inner
+def copy_row(from_at: int, to_at: int, width: int) -> None:
+    x, y = floats(from_at, 0, (width,)), floats(to_at, 0, (width,))
+    for i in range(width):
+        y[i] = x[i]
+
+
+@inner
 def norm_row(x: Arrays, weight: Arrays, bias: Arrays, eps: Scalar, y: Arrays) -> None:
     """LayerNorm of x [E] into y [E]."""
     total, squares = np.float32(0), np.float32(0)

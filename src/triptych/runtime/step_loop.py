@@ -2,147 +2,116 @@
 
 Called one by one, the dozen operations of a block cost as much time again as reading its weights
 in int8: each is a call from Python, and the start and end of a parallel loop. Here the threads
-run through all blocks together, and wait for one another five times a block.
+run through all blocks together, and wait for one another five times a block. The products are the
+kernels of `few_rows.py`, `half_rows.py` and `int8_rows.py` themselves.
 
 Shapes: R rows, H heads, S key positions with the new one, D head width, E = H · D, F feed-forward.
 """
 
-from typing import Any
-
 import numpy as np
 from numba import carray
 
-from triptych.runtime.few_rows import multiply_floats
-from triptych.runtime.half_rows import multiply_halves
-from triptych.runtime.halves import as_half
-from triptych.runtime.int8_rows import multiply_bytes, quantize_all
 from triptych.runtime.one_query import attend
-from triptych.runtime.panel_rows import SUMS, begin_tiles, end_tiles
-from triptych.runtime.panels import LINE
-from triptych.runtime.row_loops import activate_rows, add_rows, norm_rows
+from triptych.runtime.row_loops import activate_rows, add_rows, copy_row, norm_rows
 from triptych.runtime.team import (
     Arrays,
     Kernel,
     address,
-    floats,
     inner,
+    run,
     share,
     thread_number,
     wait_for_all,
 )
 
-FLOATS, HALF_ROWS, HALVES, BYTES = range(4)
-"""What the weights are: of `FewRows` in float32 and in bfloat16, `HalfRows`, and `Int8Rows`."""
-PER_PRODUCT, PER_NORM = 5, 2
-"""Addresses of a product's weights, the tiles' sizes last, and of a norm's."""
+Sizes = tuple[int, int, int, int]
+PER_PRODUCT, PER_NORM = 14, 2
+"""Numbers of a product, as its kernel wants them, and addresses of a norm."""
 PER_BLOCK = 4 * PER_PRODUCT + 2 * PER_NORM
 """Query-key-value, output, up and down; before attention and before feed-forward."""
+PER_CALL = 2 + PER_PRODUCT
+"""Numbers of a thread's call of a product."""
 PER_PAST = 3
 """Where a block's keys and values are, and the positions that have room there."""
 
 
 @inner
-def halve_all(x_at: int, n: int, halves_at: int) -> None:
-    """n floats, rounded to bfloat16."""
-    x, halves = floats(x_at, 0, (n,)), carray(address(halves_at), n, np.uint16)
-    for i in range(n):
-        halves[i] = as_half(x[i])
+def multiply(product: Arrays, x_at: int, y_at: int, call: Arrays) -> None:
+    """x -> y, those outputs that are this thread's. `call` is what the thread calls the kernel by:
+    where its code is, its scratch, and room for all its numbers, which `product` has but for those
+    of x, y and scratch."""
+    call[2], call[3], call[4] = x_at, y_at, call[1]
+    for i in range(3, PER_PRODUCT):
+        call[2 + i] = product[i]
+    run(call[0], call[2:].ctypes.data)
 
 
 @inner
-def multiply(
-    kind: int,
-    weights: Arrays,
-    x_at: int,
-    y_at: int,
-    own_at: int,
-    n_rows: int,
-    n_out: int,
-    n_in: int,
-) -> Any:
-    """x [R, I] -> y [R, O], those outputs that are this thread's: from where to where.
-
-    Rows of bytes and of bfloat16 each thread makes for itself: sooner done than waited for.
-    """
-    if kind == BYTES:
-        largest_at = own_at + SUMS
-        rows_at = largest_at + 4 * n_rows
-        quantize_all(x_at, n_rows, n_in, rows_at, n_in, largest_at)
-        return multiply_bytes(rows_at, largest_at, weights, y_at, own_at, n_rows, n_out, n_in)
-    if kind == HALVES:
-        rows_at = own_at + SUMS
-        halve_all(x_at, n_rows * n_in, rows_at)
-        return multiply_halves(rows_at, 0, weights, y_at, own_at, n_rows, n_out, 2 * n_in)
-    is_half = kind == HALF_ROWS
-    return multiply_floats(x_at, weights, y_at, own_at, is_half, n_rows, n_out, n_in)
+def own_outputs(n_out: int, together: int) -> tuple[int, int]:
+    """From where to where the outputs are that this thread's products computed."""
+    first, last = share((n_out + together - 1) // together)
+    return together * first, min(together * last, n_out)
 
 
 @inner
 def attend_new(
-    qkv_at: int,
-    past: Arrays,
-    mask_at: int,
-    values_at: int,
-    scores_at: int,
-    n_rows: int,
-    n_heads: int,
-    n_keys: int,
-    width: int,
+    qkv_at: int, past: Arrays, mask_at: int, values_at: int, scores_at: int, sizes: Sizes
 ) -> None:
     """qkv [R, 3, H, D] -> values [R, H, D]; keys and values are written where the past ends.
 
-    mask [R, S] is added to the scores, unless its address is 0; at `scores_at` is room for S.
+    mask [R, S] is added to the scores, unless its address is 0; at `scores_at` is room for S. sizes
+    are R, H, S and D.
     """
-    room = past[2]
-    qkv = floats(qkv_at, 0, (n_rows, 3, n_heads, width))
-    k = floats(past[0], 0, (n_rows, n_heads, room, width))
-    v = floats(past[1], 0, (n_rows, n_heads, room, width))
+    n_rows, n_heads, n_keys, width = sizes
+    size, room = 4 * width, past[2]  # bytes of a head's row, and rows
     first, last = share(n_rows * n_heads)
     for task in range(first, last):
         row, head = task // n_heads, task % n_heads
-        k[row, head, n_keys - 1] = qkv[row, 1, head]
-        v[row, head, n_keys - 1] = qkv[row, 2, head]
-        q = qkv_at + 4 * (3 * row * n_heads + head) * width
-        k_at, v_at = past[0] + 4 * task * room * width, past[1] + 4 * task * room * width
-        y = values_at + 4 * task * width
+        q_at = qkv_at + (3 * row * n_heads + head) * size
+        k_at, v_at = q_at + n_heads * size, q_at + 2 * n_heads * size
+        past_k_at, past_v_at = past[0] + task * room * size, past[1] + task * room * size
+        copy_row(k_at, past_k_at + (n_keys - 1) * size, width)
+        copy_row(v_at, past_v_at + (n_keys - 1) * size, width)
         mask = mask_at and mask_at + 4 * row * n_keys
-        attend(q, k_at, v_at, mask, n_keys, width, scores_at, y)
+        y_at = values_at + task * size
+        attend(q_at, past_k_at, past_v_at, mask, n_keys, width, scores_at, y_at)
 
 
 @Kernel
 def step(data):  # type: ignore[no-untyped-def]
-    (blocks_at, pasts_at, mask_at, shared_at, own_at, own_size, kind, activation, eps, tiles_at,
-     n_blocks, n_rows, n_heads, n_keys, d_model, d_ff) = carray(data, 16)  # fmt: skip
+    (blocks_at, pasts_at, mask_at, shared_at, own_at, own_size, scratch_at, kernel_at,
+     together, activation, eps, n_blocks, n_rows, n_heads, n_keys, d_model, d_ff,
+     ) = carray(data, 17)  # fmt: skip
     blocks = carray(address(blocks_at), (n_blocks, PER_BLOCK), np.int64)
     pasts = carray(address(pasts_at), (n_blocks, PER_PAST), np.int64)
-    eps, width = np.int32(eps).view(np.float32), d_model // n_heads
+    eps, sizes = np.int32(eps).view(np.float32), (n_rows, n_heads, n_keys, d_model // n_heads)
     rows = 4 * n_rows * d_model  # bytes
     x_at, y_at, values_at = shared_at, shared_at + rows, shared_at + 2 * rows
     qkv_at, hidden_at = shared_at + 3 * rows, shared_at + 6 * rows
-    normed_at = own_at + thread_number() * own_size
+    own_at += thread_number() * own_size
+    call = carray(address(own_at), PER_CALL, np.int64)
+    call[0], call[1] = kernel_at, scratch_at
+    normed_at = own_at + 8 * PER_CALL
     scores_at = normed_at + rows
-    theirs_at = scores_at + 4 * n_keys
-    work_at = theirs_at + LINE
-    begin_tiles(theirs_at, tiles_at)
+    model_first, model_last = own_outputs(d_model, together)
+    ff_first, ff_last = own_outputs(d_ff, together)
     for i in range(n_blocks):
         norm_1, norm_2 = blocks[i, :2], blocks[i, 2:4]
-        qkv, o, up, down = blocks[i, 4:9], blocks[i, 9:14], blocks[i, 14:19], blocks[i, 19:]
+        qkv, o, up, down = blocks[i, 4:18], blocks[i, 18:32], blocks[i, 32:46], blocks[i, 46:]
 
         norm_rows(x_at, norm_1, eps, normed_at, n_rows, d_model)
-        multiply(kind, qkv, normed_at, qkv_at, work_at, n_rows, 3 * d_model, d_model)
+        multiply(qkv, normed_at, qkv_at, call)
         wait_for_all()
-        attend_new(qkv_at, pasts[i], mask_at, values_at, scores_at,
-                   n_rows, n_heads, n_keys, width)  # fmt: skip
+        attend_new(qkv_at, pasts[i], mask_at, values_at, scores_at, sizes)
         wait_for_all()
-        first, last = multiply(kind, o, values_at, y_at, work_at, n_rows, d_model, d_model)
-        add_rows(x_at, y_at, n_rows, d_model, first, last)
+        multiply(o, values_at, y_at, call)
+        add_rows(x_at, y_at, n_rows, d_model, model_first, model_last)
         wait_for_all()
 
         norm_rows(x_at, norm_2, eps, normed_at, n_rows, d_model)
-        first, last = multiply(kind, up, normed_at, hidden_at, work_at, n_rows, d_ff, d_model)
-        activate_rows(activation, hidden_at, n_rows, d_ff, first, last)
+        multiply(up, normed_at, hidden_at, call)
+        activate_rows(activation, hidden_at, n_rows, d_ff, ff_first, ff_last)
         wait_for_all()
-        first, last = multiply(kind, down, hidden_at, y_at, work_at, n_rows, d_model, d_ff)
-        add_rows(x_at, y_at, n_rows, d_model, first, last)
+        multiply(down, hidden_at, y_at, call)
+        add_rows(x_at, y_at, n_rows, d_model, model_first, model_last)
         wait_for_all()
-    end_tiles(theirs_at, tiles_at)

@@ -14,6 +14,7 @@ calls in another file, touch it.
 import ctypes
 from collections.abc import Callable
 from functools import cache, cached_property
+from threading import Timer
 from typing import Any
 
 import numba
@@ -22,7 +23,9 @@ import torch
 from llvmlite import binding, ir
 from numba import types
 from numba.core.extending import intrinsic
+from torch import Tensor
 
+from triptych.files.notices import notice
 from triptych.runtime.openmp import BARRIER, PARALLEL, THREAD, THREADS, openmp
 
 Arrays = Any
@@ -31,6 +34,11 @@ Scalar = Any
 """A number of numpy's types, inside a kernel."""
 SUMS = {"reassoc", "contract", "nsz"}
 """Sums in any order: without it a loop over floats does not become vector instructions."""
+SILENCE = 1.0
+"""Seconds of compiling that need no word."""
+COMPILING = (
+    "compiling loops for this processor, which takes some seconds and is kept for the next time"
+)
 _thread = types.ExternalFunction("triptych_thread", types.int32())
 _threads = types.ExternalFunction("triptych_threads", types.int32())
 _barrier = types.ExternalFunction("triptych_barrier", types.void())
@@ -46,15 +54,24 @@ class Kernel:
     def at(self) -> int:
         """Where the machine code is; compiled, or read from disk, when it is first wanted."""
         _introduce_openmp()
+        said = Timer(SILENCE, notice, [COMPILING], {"key": COMPILING})
+        said.start()
         try:
             self.compiled = _compiled(self.loop, cache=True)
         except RuntimeError:  # no folder that can be written: compiled anew in each process
             self.compiled = _compiled(self.loop, cache=False)
+        finally:
+            said.cancel()
         return int(self.compiled.address)
 
     def __call__(self, *numbers: int) -> None:
         data = (ctypes.c_int64 * len(numbers))(*numbers)
         _parallel()(self.at, ctypes.addressof(data), torch.get_num_threads(), 0)
+
+
+def scratch_for(numbers: tuple[int, ...]) -> Tensor:
+    """Room for all threads of a kernel whose first number is the bytes that each of them needs."""
+    return torch.empty(torch.get_num_threads() * numbers[0], dtype=torch.uint8)
 
 
 @cache
@@ -118,3 +135,18 @@ def share(n: int) -> tuple[int, int]:
 def wait_for_all() -> None:
     """Until every thread has come here: what they wrote before can be read after."""
     _barrier()
+
+
+def _call(_typing: Any, _function: Any, _data: Any) -> Any:
+
+    def generate(_context: Any, builder: Any, _signature: Any, given: Any) -> Any:
+        numbers = ir.IntType(64).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [numbers]).as_pointer()
+        builder.call(builder.inttoptr(given[0], kind), [builder.inttoptr(given[1], numbers)])
+        return _context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
+
+
+run: Any = intrinsic(_call)
+"""A kernel inside another, whose threads all come to it: where its code is, and its numbers."""

@@ -12,12 +12,10 @@ from torch import Tensor
 
 from triptych.core.cache import RaggedCache
 from triptych.runtime.few_rows import FewRows
-from triptych.runtime.half_rows import HalfRows
 from triptych.runtime.packed import Precision, Product
-from triptych.runtime.panels import LINE
 from triptych.runtime.parts import FastFeedForward, FloatNorm
 from triptych.runtime.row_loops import NUMBERS
-from triptych.runtime.step_loop import BYTES, FLOATS, HALF_ROWS, HALVES, PER_PRODUCT, step
+from triptych.runtime.step_loop import PER_BLOCK, PER_CALL, PER_NORM, PER_PRODUCT, step
 from triptych.runtime.steps import Rows, most_rows, rows_of
 
 MOST = 64
@@ -44,19 +42,22 @@ class WholeStep:
         self.d_model, self.d_ff, self.n_heads = o.shape[0], up.shape[0], blocks[0].n_heads
         self.activation = NUMBERS[blocks[0].feed_forward.activation]
         self.eps = int(np.float32(blocks[0].norm_1.eps).view(np.int32))
-        self.kind = _kind(o)
-        self.tables = {tiles: self._table(tiles) for tiles in {0, o.tiles_for(most)}}
+        self.kernel, self.together = o.kernel, o.together
+        self.tables: dict[int, tuple[Tensor, int]] = {}
 
-    def _table(self, tiles: int) -> Tensor:
-        """[N, PER_BLOCK]: addresses of each block's weights."""
-        rows = []
-        for block, products in zip(self.blocks, self.products, strict=True):
-            row = [t.data_ptr() for n in (block.norm_1, block.norm_2) for t in (n.weight, n.bias)]
-            for product in products:
-                missing = PER_PRODUCT - 1 - len(product.addresses)
-                row += [*product.addresses, *[0] * missing, tiles]
-            rows.append(row)
-        return torch.tensor(rows)
+    def _table(self, n_rows: int) -> tuple[Tensor, int]:
+        """What the kernels are told [N, PER_BLOCK], and the scratch that a thread needs."""
+        if n_rows not in self.tables:
+            numbers = [[p.numbers(n_rows) for p in products] for products in self.products]
+            blocks = torch.zeros(len(numbers), PER_BLOCK, dtype=torch.int64)
+            for row, block, products in zip(blocks, self.blocks, numbers, strict=True):
+                norms, rest = row[: 2 * PER_NORM], row[2 * PER_NORM :].view(4, PER_PRODUCT)
+                held = [(n.weight, n.bias) for n in (block.norm_1, block.norm_2)]
+                norms.copy_(torch.tensor([t.data_ptr() for pair in held for t in pair]))
+                for product, given in zip(rest, products, strict=True):
+                    product[3 : 3 + len(given)] = torch.tensor(given)
+            self.tables[n_rows] = blocks, max(given[0] for given in numbers[0])
+        return self.tables[n_rows]
 
     def takes(self, x: Tensor, cache: RaggedCache) -> bool:
         """Whether x [R, T, E] is one new position of rows that have a past, and few of them."""
@@ -69,27 +70,19 @@ class WholeStep:
         new = x.view(n_rows, self.n_heads, 1, -1)
         rooms = [layer.self_attention.grow(new) for layer in cache.layers]
         pasts = torch.tensor([(k.data_ptr(), v.data_ptr(), k.size(2)) for k, v in rooms])
-        tiles = self.products[0][0].tiles_for(n_rows)
-        shared = torch.empty(n_rows * (7 * self.d_model + self.d_ff), dtype=torch.float32)
-        own_size = 4 * (n_rows * self.d_model + cache.length) + LINE + self._scratch_bytes(n_rows)
-        own = torch.empty(torch.get_num_threads() * own_size, dtype=torch.uint8)
+        shared = torch.empty(n_rows * (6 * self.d_model + self.d_ff), dtype=torch.float32)
+        blocks, scratch_size = self._table(n_rows)
+        own_size = 8 * (PER_CALL + (n_rows * self.d_model + cache.length + 1) // 2)
+        own = torch.empty(torch.get_num_threads() * (own_size + scratch_size), dtype=torch.uint8)
+        scratch = own[torch.get_num_threads() * own_size :]
         result = shared[: x.numel()].view_as(x).copy_(x)
         step(
-            *(self.tables[tiles].data_ptr(), pasts.data_ptr(), _address(mask)),
-            *(shared.data_ptr(), own.data_ptr(), own_size),
-            *(self.kind, self.activation, self.eps, tiles, len(rooms)),
-            *(n_rows, self.n_heads, cache.length, self.d_model, self.d_ff),
+            *(blocks.data_ptr(), pasts.data_ptr(), _address(mask), shared.data_ptr()),
+            *(own.data_ptr(), own_size, scratch.data_ptr(), self.kernel.at, self.together),
+            *(self.activation, self.eps, len(blocks), n_rows, self.n_heads, cache.length),
+            *(self.d_model, self.d_ff),
         )
         return result
-
-    def _scratch_bytes(self, n_rows: int) -> int:
-        return max(product.scratch_bytes(n_rows) for product in self.products[0])
-
-
-def _kind(product: Rows) -> int:
-    if isinstance(product, FewRows):
-        return HALF_ROWS if product.is_half else FLOATS
-    return HALVES if isinstance(product, HalfRows) else BYTES
 
 
 def _address(mask: Tensor | None) -> int:

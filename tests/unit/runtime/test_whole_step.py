@@ -16,7 +16,7 @@ if not has_team():
     pytest.skip("torch's threads cannot be asked here", allow_module_level=True)
 
 from triptych.runtime import half_rows, int8_rows, panel_rows, panels, steps
-from triptych.runtime.step_loop import HALF_ROWS
+from triptych.runtime.few_rows import FewRows
 from triptych.runtime.whole_step import MOST
 
 if not steps.has_rows():
@@ -125,7 +125,7 @@ def test_which_steps_it_takes(precision: Precision) -> None:
     """One new position of a few rows that have a past."""
     step, most = twins(precision)[0].step, MOST
     assert step is not None
-    if precision == "fp32" or step.kind == HALF_ROWS:
+    if precision == "fp32" or isinstance(step.products[0][0], FewRows):
         most = steps.most_rows(precision)
     model = Gpt(CONFIG)
     for n_past, n_rows, n_new, taken in (
