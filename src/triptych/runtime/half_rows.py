@@ -102,7 +102,7 @@ class HalfRows:
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self.n_out, self.n_in = self.shape = weight.shape
-        w = weight.detach().bfloat16()
+        w = weight.detach().bfloat16().contiguous()
         self.missing, self.w = missing(w), in_panels(w)
         self.bias = torch.zeros(len(w), dtype=torch.float32)
         if bias is not None:

@@ -172,6 +172,18 @@ def test_a_row_is_the_same_whatever_stands_beside_it(dtype: torch.dtype) -> None
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
 @torch.inference_mode()
+def test_a_weight_that_lies_the_other_way(
+    precision: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of GPT-2's published files."""
+    monkeypatch.setattr(steps, "SMALL", 0)
+    x, weight, bias = given(50, 96, 3)
+    product = steps.for_steps(weight.T.contiguous().T, bias, precision)
+    assert torch.equal(product(x), steps.for_steps(weight, bias, precision)(x))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+@torch.inference_mode()
 def test_any_kind_of_rows(precision: Precision, monkeypatch: pytest.MonkeyPatch) -> None:
     """No rows, rows of another type, and another default type than float32, in which none of what a
     kernel is given may be made."""
