@@ -27,7 +27,7 @@ from triptych.runtime.panel_rows import (
     multiplier,
     tiles_for,
 )
-from triptych.runtime.panels import HALVES, LINE
+from triptych.runtime.panels import HALVES, LINE, OUTPUTS, add_bias, round_chunks
 from triptych.runtime.team import (
     Arrays,
     Kernel,
@@ -54,6 +54,9 @@ def finish_halves(
     y_row: int,
 ) -> None:
     """y = sums + b for n rows and the outputs from `start` on."""
+    if n_out == SIDE:
+        add_bias(sums_at, n, weights[1] + 4 * start, y_at, 4 * y_row)
+        return
     sums, bias = floats(sums_at, 0, (n, SIDE)), floats(weights[1], start, (n_out,))
     for i in range(n):
         y = floats(y_at, i * y_row, (n_out,))
@@ -71,7 +74,10 @@ def halve_all(x_at: int, n_rows: int, n_x: int, rows_at: int, n_in: int) -> None
     for row in range(n_rows):
         x = floats(x_at, row * n_x, (n_x,))
         halves = carray(address(rows_at + 2 * row * n_in), n_in, np.uint16)
-        for i in range(n_x):
+        n_chunks = n_x // OUTPUTS
+        if n_chunks:
+            round_chunks(x_at + 4 * row * n_x, n_chunks, rows_at + 2 * row * n_in)
+        for i in range(n_chunks * OUTPUTS, n_x):
             halves[i] = as_half(x[i])
         halves[n_x:] = 0
 

@@ -1,6 +1,6 @@
 """Products of any number of rows with weights in panels: which instruction takes which rows.
 
-Up to four rows go by lines, and all where the processor has no AMX; else sixteen or thirty-two at
+A few rows go by lines, and all where the processor has no AMX; else sixteen or thirty-two at
 once by tiles. The weights are read once for a few rows, and the memory is asked ahead.
 
 Shapes: R rows of so many bytes, O outputs; both are filled up to whole tiles.
@@ -33,22 +33,27 @@ SIDE = 32
 """Outputs that are computed together, two panels, and with AMX as many rows."""
 SUMS = 4 * SIDE * SIDE
 """Bytes of the sums of so many rows and outputs."""
-FEW = 4
-"""Rows up to which AMX's tiles would be mostly empty."""
 
 
 def sums_of(kind: Kind) -> Any:
-    """A function (w, row_bytes, x, n_left, y, by_tiles) -> how many of the rows left it took: their
-    sums with two panels, y [32, 32]. By tiles there are rows up to a multiple of sixteen."""
+    """A function (w, row_bytes, x, n_left, y, by_tiles, is_first) -> how many of the rows left it
+    took: their sums with two panels, y [32, 32]. By tiles there are rows up to a multiple of
+    sixteen, and the first ones ask for the next panels."""
     one, two, four, eight = (line_sums(kind, n, 2) for n in (1, 2, 4, 8))
     block, two_blocks = tile_sums(kind, 1, 2), tile_sums(kind, 2, 2)
+    later_blocks = tile_sums(kind, 2, 2, asks=False)
     y_row = 4 * SIDE  # bytes
 
-    def some(w: int, row_bytes: int, x: int, n_left: int, y: int, by_tiles: int) -> Scalar:
+    def some(
+        w: int, row_bytes: int, x: int, n_left: int, y: int, by_tiles: int, is_first: bool
+    ) -> Scalar:
         panel, n_lines = row_bytes * OUTPUTS, row_bytes // DEPTH
         if by_tiles:
             if n_left > TILE_ROWS:
-                two_blocks(w, panel, x, row_bytes, n_lines, y, y_row)
+                if is_first:
+                    two_blocks(w, panel, x, row_bytes, n_lines, y, y_row)
+                else:
+                    later_blocks(w, panel, x, row_bytes, n_lines, y, y_row)
                 return min(n_left, SIDE)
             block(w, panel, x, row_bytes, n_lines, y, y_row)
             return n_left
@@ -93,7 +98,7 @@ def multiplier(kind: Kind, finish: Callable[..., None]) -> Any:
             w, n_here = weights[0] + start * row_bytes, min(SIDE, n_out - start)
             while row < n_rows:
                 x = rows_at + row * row_bytes
-                n = sums(w, row_bytes, x, n_rows - row, own_at, weights[-1])
+                n = sums(w, row_bytes, x, n_rows - row, own_at, weights[-1], row == 0)
                 y = y_at + 4 * (row * n_out + start)
                 finish(own_at, n, weights, start, n_here, factors_at + 4 * row, y, n_out)
                 row += n
@@ -130,7 +135,7 @@ def tiles(kind: Kind) -> Tensor | None:
 
 def tiles_for(kind: Kind, n_rows: int) -> int:
     """The address of the tiles' sizes where so many rows go by AMX, else 0."""
-    sizes = None if n_rows <= FEW else tiles(kind)
+    sizes = None if n_rows <= kind.few else tiles(kind)
     return 0 if sizes is None else sizes.data_ptr()
 
 

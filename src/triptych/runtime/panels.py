@@ -46,11 +46,17 @@ TILE_ROWS = 16
 """Rows of a tile: of rows [16, 64 bytes], of a panel's lines [16, 64], of sums [16, 16]."""
 
 
-class _HalfType(ir.HalfType):  # type: ignore[misc]
+class _HalfType(ir.Type):  # type: ignore[misc]
     """bfloat16, which llvmlite has no name for."""
 
-    def __str__(self) -> str:
+    def _to_string(self) -> str:
         return "bfloat"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _HalfType)
+
+    def __hash__(self) -> int:
+        return hash(_HalfType)
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,8 @@ class Kind:
     """Sums, a line of weights and four bytes of a row, sixteen times -> the new sums."""
     tile: str
     """The name of AMX's."""
+    few: int
+    """Rows up to which its tiles, mostly empty, are no faster than lines."""
 
 
 def _given(since: int, kind: ir.Type) -> ir.Type:
@@ -85,8 +93,8 @@ def _add_halves(builder: Build, total: Value, line: Value, row: Value) -> Value:
     return call(builder, "llvm.x86.avx512bf16.dpbf16ps.512", FLOATS, total, *given)
 
 
-BYTES = Kind(VNNI, AMX, INTS, _add_bytes, "llvm.x86.tdpbusd")
-HALVES = Kind(HALF_LINES, HALF_TILES, FLOATS, _add_halves, "llvm.x86.tdpbf16ps")
+BYTES = Kind(VNNI, AMX, INTS, _add_bytes, "llvm.x86.tdpbusd", 4)
+HALVES = Kind(HALF_LINES, HALF_TILES, FLOATS, _add_halves, "llvm.x86.tdpbf16ps", 2)
 
 
 def line_sums(kind: Kind, n_x: int, n_panels: int) -> Any:
@@ -127,8 +135,11 @@ def _lines(builder: Build, w: Value, panel: Value, n_panels: int, offset: Value)
     return found
 
 
-def tile_sums(kind: Kind, n_blocks: int, n_panels: int) -> Any:
-    """As `line_sums` for sixteen rows a block: X = 16 · blocks. n_lines is a multiple of 16."""
+def tile_sums(kind: Kind, n_blocks: int, n_panels: int, *, asks: bool = True) -> Any:
+    """As `line_sums` for sixteen rows a block: X = 16 · blocks. n_lines is a multiple of 16.
+
+    `asks` for the panels after these: once for all rows is enough, and costs a fifth of the rest.
+    """
     first = n_blocks * n_panels  # of the tiles, which are numbers: those before it hold sums
     rows = [first + b for b in range(n_blocks)]
     weights = [first + n_blocks + p for p in range(n_panels)]
@@ -142,7 +153,8 @@ def tile_sums(kind: Kind, n_blocks: int, n_panels: int) -> Any:
         loop = Loop(builder, n_lines, TILE_ROWS)
         for p, tile in enumerate(weights):
             at = add(builder, w, times(builder, panel, p), times(builder, loop.index, LINE))
-            _ask_for_tile(builder, add(builder, at, times(builder, panel, n_panels)))
+            if asks:
+                _ask_for_tile(builder, add(builder, at, times(builder, panel, n_panels)))
             _move(builder, "llvm.x86.tileloadd64", tile, at, LONG(LINE))
         for b, tile in enumerate(rows):
             at = add(builder, x, times(builder, x_row, TILE_ROWS * b))
@@ -205,3 +217,37 @@ def _finish_rows(builder: Build, given: Any) -> None:
 
 
 finish_rows = for_kernels(8, _finish_rows)
+
+
+def _add_bias(builder: Build, given: Any) -> None:
+    """(sums, n, bias, y, y_row): y = sums + b for n rows of two lines of sums, b of each output;
+    all but `n` are addresses, or bytes from a row to the next."""
+    sums, n, bias, y, y_row = given
+    biases = [load(builder, add(builder, bias, place), FLOATS) for place in (0, LINE)]
+    loop = Loop(builder, n)
+    own = add(builder, sums, times(builder, loop.index, 2 * LINE))
+    to = add(builder, y, builder.mul(loop.index, y_row))
+    for place, held in zip((0, LINE), biases, strict=True):
+        total = load(builder, add(builder, own, place), FLOATS)
+        store(builder, builder.fadd(total, held), add(builder, to, place))
+    loop.end()
+
+
+add_bias = for_kernels(5, _add_bias)
+
+
+def _round_chunks(builder: Build, given: Any) -> None:
+    """(x, n, y): n times sixteen floats at x, rounded to bfloat16, at y. Where the processor has no
+    instruction for it, nothing, and must not be called."""
+    if not can_compile(HALF_LINES):
+        return
+    x, n, y = given
+    loop = Loop(builder, n)
+    row = load(builder, add(builder, x, times(builder, loop.index, LINE)), FLOATS)
+    kind = ir.VectorType(_HalfType(), OUTPUTS)
+    bits = builder.bitcast(builder.fptrunc(row, kind), ir.VectorType(INT, OUTPUTS // 2))
+    store(builder, bits, add(builder, y, times(builder, loop.index, LINE // 2)))
+    loop.end()
+
+
+round_chunks = for_kernels(3, _round_chunks)
