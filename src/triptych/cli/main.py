@@ -4,6 +4,7 @@ Status: 0 done · 1 a fault of ours · 2 usage or configuration · 3 data or mod
 diverged · 5 the machine refused · 75 stopped by SIGTERM · 130 by SIGINT.
 """
 
+import atexit
 import importlib
 import logging
 import os
@@ -21,6 +22,26 @@ from triptych.errors import MachineError, TriptychError, UsageError
 
 ABOUT = "The Transformer in its three classical forms, from one small core."
 INTERRUPTED, TERMINATED = 130, 75
+
+
+def program() -> None:
+    """`main` as a process of its own, which ends at once when all else is done: to take itself
+    apart, with torch loaded, Python needs another half second."""
+    status: list[int] = []
+    atexit.register(_end, status)  # the first to be registered is the last to be called
+    status.append(main())
+    sys.exit(status[0])
+
+
+def _end(status: list[int]) -> None:
+    logging.shutdown()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):  # nobody reads any more
+        pass
+    if status:
+        os._exit(status[0])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -182,4 +203,4 @@ def _terminable() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

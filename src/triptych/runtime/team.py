@@ -6,9 +6,8 @@ function, and torch's OpenMP calls it in each of its threads (by `GOMP_parallel`
 compiler makes of a parallel loop).
 
 A kernel takes a row of int64 numbers, sizes and addresses; it makes arrays of these (`address`) and
-does its `share` of the work. What is compiled is kept on disk, beside the source or in the user's
-cache folder, as long as the kernel's own file stays as it is: after a change to a function that it
-calls in another file, touch it.
+does its `share` of the work. What is compiled is kept on disk (`runtime/kept.py`), beside the
+source or in the user's cache folder.
 """
 
 import ctypes
@@ -26,6 +25,7 @@ from numba.core.extending import intrinsic
 from torch import Tensor
 
 from triptych.files.notices import notice
+from triptych.runtime.kept import KeptLoop
 from triptych.runtime.openmp import BARRIER, PARALLEL, THREAD, THREADS, openmp
 
 Arrays = Any
@@ -62,7 +62,7 @@ class Kernel:
             self.compiled = _compiled(self.loop, cache=False)
         finally:
             said.cancel()
-        return int(self.compiled.address)
+        return self.compiled.address or 0
 
     def __call__(self, *numbers: int) -> None:
         data = (ctypes.c_int64 * len(numbers))(*numbers)
@@ -90,9 +90,13 @@ def _introduce_openmp() -> None:
         binding.add_symbol(f"triptych_{symbol}", function.value)
 
 
-def _compiled(loop: Callable[[Any], None], cache: bool) -> Any:
-    signature = types.void(types.CPointer(types.int64))
-    return numba.cfunc(signature, cache=cache, error_model="numpy", fastmath=False)(loop)
+def _compiled(loop: Callable[[Any], None], cache: bool) -> KeptLoop:
+    signature = (types.CPointer(types.int64),), types.void
+    compiled = KeptLoop(loop, signature, {}, {"error_model": "numpy", "fastmath": False})
+    if cache:
+        compiled.enable_caching()
+    compiled.compile()
+    return compiled
 
 
 def inner(function: Callable[..., Any], *, sums: bool = True) -> Any:

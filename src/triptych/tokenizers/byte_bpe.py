@@ -118,12 +118,14 @@ class ByteBpe:
     @cached_property
     def token_bytes(self) -> list[bytes]:
         """The bytes that each entry [V] stands for; of an added token, those of its name."""
-        return [
-            token.encode()
-            if token_id in self.added_ids
-            else bytes(BYTE_OF_LETTER[letter] for letter in token)
-            for token_id, token in enumerate(self._tokens)
-        ]
+        return [self._bytes_of(token_id) for token_id in range(len(self._tokens))]
+
+    def _bytes_of(self, token_id: int) -> bytes:
+        """Of one, since a short text is decoded sooner than all entries."""
+        token = self._tokens[token_id]
+        if token_id in self.added_ids:
+            return token.encode()
+        return bytes(BYTE_OF_LETTER[letter] for letter in token)
 
     def decode_bytes(self, token_ids: Sequence[int], *, special_tokens: bool = False) -> bytes:
         """The very bytes; special tokens are dropped, or spelled out with `special_tokens`.
@@ -132,7 +134,7 @@ class ByteBpe:
         """
         dropped = frozenset() if special_tokens else self.special_ids
         token_ids = check_token_ids(token_ids, self.vocab_size)
-        return b"".join(self.token_bytes[i] for i in token_ids if i not in dropped)
+        return b"".join(self._bytes_of(i) for i in token_ids if i not in dropped)
 
     def decode(self, token_ids: Sequence[int], *, special_tokens: bool = False) -> str:
         """As `decode_bytes`, as text; what is no UTF-8 becomes U+FFFD."""
