@@ -19,6 +19,7 @@ from triptych.models.heads import BertWithHeads
 from triptych.runtime.attention import fast_attention
 from triptych.runtime.encoder import FastBert
 from triptych.runtime.encoder_decoder import FastEncoderDecoder
+from triptych.runtime.gelu import FastActivation
 from triptych.runtime.gpt import FastGpt
 from triptych.runtime.packed import Precision
 
@@ -36,6 +37,10 @@ PLAIN_TWINS: Mapping[type, Callable[[Any], Any]] = {
     BertWithHeads: lambda model: FastBert(model.bert),
 }
 """Of the weights as they are and copies of some, on any device."""
+
+
+FEED_FORWARDS = FeedForward, FastActivation
+"""The plain one, and what training makes of it."""
 
 
 class _Steps:
@@ -118,7 +123,7 @@ def _is_known(part: nn.Module) -> bool:
         return part.attend in (fused_attention, fast_attention)
     if isinstance(part, nn.ModuleList):  # the stacks of blocks
         return all(type(block) in (Block, CrossBlock) for block in part)
-    return not isinstance(part, Block | CrossBlock) or type(part.feed_forward) is FeedForward
+    return not isinstance(part, Block | CrossBlock) or type(part.feed_forward) in FEED_FORWARDS
 
 
 def version_of(module: nn.Module) -> Version:

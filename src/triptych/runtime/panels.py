@@ -37,26 +37,14 @@ from triptych.runtime.instructions import (
     store,
     times,
 )
+from triptych.runtime.vector_math import BFLOAT, HalfType, store_halves
 
 LINE, OUTPUTS, DEPTH = 64, 16, 4
 """Bytes of a line, the outputs in it, and the bytes of each."""
 VNNI, AMX = "avx512vnni", "amx-int8"
-HALF_LINES, HALF_TILES = "avx512bf16", "amx-bf16"
+HALF_TILES = "amx-bf16"
 TILE_ROWS = 16
 """Rows of a tile: of rows [16, 64 bytes], of a panel's lines [16, 64], of sums [16, 16]."""
-
-
-class _HalfType(ir.Type):  # type: ignore[misc]
-    """bfloat16, which llvmlite has no name for."""
-
-    def _to_string(self) -> str:
-        return "bfloat"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _HalfType)
-
-    def __hash__(self) -> int:
-        return hash(_HalfType)
 
 
 @dataclass(frozen=True)
@@ -88,13 +76,13 @@ def _add_bytes(builder: Build, total: Value, line: Value, row: Value) -> Value:
 
 
 def _add_halves(builder: Build, total: Value, line: Value, row: Value) -> Value:
-    kind = _given(16, ir.VectorType(_HalfType(), LINE // 2))
+    kind = _given(16, ir.VectorType(HalfType(), LINE // 2))
     given = (builder.bitcast(part, kind) for part in (row, line))
     return call(builder, "llvm.x86.avx512bf16.dpbf16ps.512", FLOATS, total, *given)
 
 
 BYTES = Kind(VNNI, AMX, INTS, _add_bytes, "llvm.x86.tdpbusd", 4)
-HALVES = Kind(HALF_LINES, HALF_TILES, FLOATS, _add_halves, "llvm.x86.tdpbf16ps", 2)
+HALVES = Kind(BFLOAT, HALF_TILES, FLOATS, _add_halves, "llvm.x86.tdpbf16ps", 2)
 
 
 def line_sums(kind: Kind, n_x: int, n_panels: int) -> Any:
@@ -239,14 +227,12 @@ add_bias = for_kernels(5, _add_bias)
 def _round_chunks(builder: Build, given: Any) -> None:
     """(x, n, y): n times sixteen floats at x, rounded to bfloat16, at y. Where the processor has no
     instruction for it, nothing, and must not be called."""
-    if not can_compile(HALF_LINES):
+    if not can_compile(BFLOAT):
         return
     x, n, y = given
     loop = Loop(builder, n)
     row = load(builder, add(builder, x, times(builder, loop.index, LINE)), FLOATS)
-    kind = ir.VectorType(_HalfType(), OUTPUTS)
-    bits = builder.bitcast(builder.fptrunc(row, kind), ir.VectorType(INT, OUTPUTS // 2))
-    store(builder, bits, add(builder, y, times(builder, loop.index, LINE // 2)))
+    store_halves(builder, row, add(builder, y, times(builder, loop.index, LINE // 2)))
     loop.end()
 
 

@@ -7,18 +7,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from triptych.core.feed_forward import FeedForward
 from triptych.core.products import product
 from triptych.runtime.attention import use_fast_attention
+from triptych.runtime.gelu import FastActivation
 
 
 def use_fast_training(model: nn.Module) -> nn.Module:
-    """Let attention choose its kernel, and float32 products their library; returns the model.
+    """Let attention and activations choose their kernel, and float32 products their library;
+    returns the model.
 
     Parameters keep their names and values.
     """
     for part in model.modules():
         if type(part) is nn.Linear:
-            part.__class__ = FastLinear  # it differs in `forward` alone
+            part.__class__ = FastLinear  # it differs in `forward` alone, as the next does
+        elif type(part) is FeedForward:
+            part.__class__ = FastActivation
     return use_fast_attention(model)
 
 
