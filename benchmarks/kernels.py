@@ -4,7 +4,7 @@
 
 Attention: milliseconds of forward and backward with a causal mask, in both precisions, for the
 fused kernel, for three plain operations, and in strips. Dropout: milliseconds to draw and apply
-a mask.
+a mask. GELU: milliseconds of it and its gradient in bfloat16, ours and torch's.
 Products in float32: oneDNN's (`core/products.py`) and torch's own, which is MKL's. Of a few rows,
 with all weights of GPT-2's shape in turn, so that few are in the processor's cache: our loop
 (`runtime/few_rows.py`, `half_rows.py`, `int8_rows.py`) and oneDNN's product in its own layout.
@@ -21,14 +21,18 @@ from torch import Tensor
 from in_turn import machine, time_in_turn, write_json
 from triptych.core.attention import AttentionFunction, attention, fused_attention
 from triptych.core.dropout import Dropout, drop_threshold, keep_mask
+from triptych.core.feed_forward import FeedForward
 from triptych.core.masks import causal_mask
 from triptych.core.products import product
+from triptych.models.gpt import ACTIVATIONS
 from triptych.runtime.causal import causal_attention
 from triptych.runtime.few_rows import FewRows
+from triptych.runtime.gelu import FastActivation
 from triptych.runtime.half_rows import HalfRows, has_halves
 from triptych.runtime.int8 import int8_linear, quantize_weight
 from triptych.runtime.int8_rows import Int8Rows
 from triptych.runtime.packed import InPieces, Precision, Product, packed
+from triptych.runtime.training import use_fast_training
 
 SHAPES = [  # batch, heads, length, head width
     (256, 4, 16, 32),
@@ -40,6 +44,7 @@ SHAPES = [  # batch, heads, length, head width
     (2, 12, 1024, 64),
 ]
 N_DROPPED = 2_097_152
+GELU_SHAPE = 16, 256, 1536
 N_ROWS = (1, 2, 4, 8, 16, 32)
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "int8")
 PRODUCTS = [  # rows, columns in, columns out
@@ -102,6 +107,38 @@ def dropout_row(rounds: int) -> dict[str, object]:
         "mask_ratio": [round(x, 2) for x in timing.ratio("our_mask", "torch_mask")],
         "whole_ratio": [round(x, 2) for x in timing.ratio("ours", "torch")],
     }
+
+
+def gelu_row(activation: str, rounds: int) -> dict[str, object]:
+    """Milliseconds of GELU in bfloat16 and of its gradient, of a layer's rows in training."""
+    fast = use_fast_training(FeedForward(1, 1, ACTIVATIONS[activation]))
+    assert isinstance(fast, FastActivation)
+    x = torch.randn(GELU_SHAPE).bfloat16().requires_grad_()
+    dy = torch.randn(GELU_SHAPE).bfloat16()
+
+    def both(activate: Callable[[Tensor], Tensor]) -> Callable[[], None]:
+        def work() -> None:
+            activate(x).backward(dy)
+            x.grad = None
+
+        return work
+
+    timing = time_in_turn(
+        {"ours": both(fast.activate), "torch": both(ACTIVATIONS[activation])}, rounds
+    )
+    return {
+        "activation": activation,
+        "shape": GELU_SHAPE,
+        **{f"{name}_ms": round(timing.median(name) * 1e3, 2) for name in ("ours", "torch")},
+        "torch_over_ours": [round(x, 2) for x in timing.ratio("ours", "torch")],
+    }
+
+
+def gelu_table(rounds: int) -> list[dict[str, object]]:
+    found = [gelu_row(activation, rounds) for activation in ("gelu_tanh", "gelu")]
+    for row in found:
+        print("gelu     ", row, flush=True)
+    return found
 
 
 def product_row(shape: tuple[int, int, int], rounds: int) -> dict[str, object]:
@@ -190,6 +227,7 @@ def dropout_table(rounds: int) -> list[dict[str, object]]:
 
 TABLES = {
     "dropout": dropout_table,
+    "gelu": gelu_table,
     "products": products_table,
     "few_rows": few_rows_table,
     "attention": attention_table,

@@ -108,9 +108,9 @@ class FastActivation(FeedForward):
     """`FeedForward` whose GELU, of bfloat16 on a CPU that has it, is our loop."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.w_down(self._activate(self.w_up(x)))  # type: ignore[no-any-return]
+        return self.w_down(self.activate(self.w_up(x)))  # type: ignore[no-any-return]
 
-    def _activate(self, x: Tensor) -> Tensor:
+    def activate(self, x: Tensor) -> Tensor:
         is_ours = x.dtype == torch.bfloat16 and x.device.type == "cpu" and has_gelu()
         is_gelu = self.activation in (GELU_TANH, F.gelu)
         if not (is_ours and is_gelu) or x.numel() % CHUNK or torch.compiler.is_compiling():

@@ -46,7 +46,7 @@ def test_values_and_gradients(
     x = (3 * torch.randn(shape, generator=torch.Generator().manual_seed(1))).bfloat16()
     dy = torch.randn(*shape[:-1], 2 * shape[-1])[..., ::2].bfloat16()  # not contiguous
     given, exact = x.clone().requires_grad_(), x.double().requires_grad_()
-    found, expected = fast(activation)._activate(given), activation(exact)
+    found, expected = fast(activation).activate(given), activation(exact)
     assert is_ours(found)
     found.backward(dy)
     expected.backward(dy.double())
@@ -62,7 +62,7 @@ def test_every_number_of_bfloat16(activation: Activation) -> None:
     x = torch.arange(2**16, dtype=torch.int32).to(torch.int16).view(torch.bfloat16)
     x = x[(x.abs() > 1e-30) & ~(x.abs() > 1e38)]  # below may be zero, and torch's above infinite
     x = x[: len(x) // 16 * 16].requires_grad_()
-    found, theirs = fast(activation)._activate(x), activation(x)
+    found, theirs = fast(activation).activate(x), activation(x)
     assert is_ours(found)
     torch.testing.assert_close(found, theirs, rtol=0.01, atol=1e-4, equal_nan=True)
     largest = x.detach().abs() < 1e18  # whose square is a number
@@ -91,11 +91,11 @@ def test_what_goes_the_plain_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another type or number of numbers, another activation, another processor."""
     x = torch.randn(3, 16).bfloat16().requires_grad_()
     tanh = ACTIVATIONS["gelu_tanh"]
-    assert is_ours(fast(tanh)._activate(x))
+    assert is_ours(fast(tanh).activate(x))
     for module, given in (
         (fast(tanh), x.float()), (fast(tanh), x[:, :5]), (fast(F.relu), x), (fast(F.silu), x),
     ):  # fmt: skip
-        assert not is_ours(module._activate(given))
-        assert torch.equal(module._activate(given), module.activation(given))
+        assert not is_ours(module.activate(given))
+        assert torch.equal(module.activate(given), module.activation(given))
     monkeypatch.setattr(gelu, "can_compile", lambda feature: False)
-    assert not is_ours(fast(tanh)._activate(x))
+    assert not is_ours(fast(tanh).activate(x))
