@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from triptych.cli.common import Embedding, Machine
+from triptych.cli.common import Embedding, Machine, importing
 from triptych.cli.options import POSITIONAL
 
 
@@ -26,8 +26,9 @@ class Options:
 
 def run(options: Options) -> int:
     """Write the matrix, and say its shape."""
-    from triptych.recipes.embed_file import embed_file
-    from triptych.recipes.load import load_encoder
+    with importing():
+        from triptych.recipes.embed_file import embed_file
+        from triptych.recipes.load import load_encoder
 
     place = options.machine.choose()
     encoder = load_encoder(options.model, device=place, precision=options.embedding.precision)

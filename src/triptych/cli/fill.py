@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Annotated
 
-from triptych.cli.common import Machine
+from triptych.cli.common import Machine, importing
 from triptych.cli.options import POSITIONAL
 from triptych.config import Range
 
@@ -30,7 +30,8 @@ def run(options: Options) -> int:
     """Probability, words and text, one filling a line."""
     import math
 
-    from triptych.recipes.load import load_encoder
+    with importing():
+        from triptych.recipes.load import load_encoder
 
     encoder = load_encoder(options.model, device=options.machine.choose())
     found = encoder.fill(options.text, top_k=options.top_k, candidates=options.candidates or None)

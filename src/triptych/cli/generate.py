@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from triptych.cli.common import Drawing, Inference
+from triptych.cli.common import Drawing, Inference, importing
 from triptych.cli.options import POSITIONAL
 from triptych.errors import UsageError
 
@@ -29,9 +29,10 @@ class Options:
 
 def run(options: Options) -> int:
     """One prompt flows to the terminal; a file goes through block by block."""
-    from triptych.recipes.generate_file import generate_file, on_one_line, to_json
-    from triptych.recipes.generate_options import GenerateOptions
-    from triptych.recipes.load import load_generator
+    with importing():
+        from triptych.recipes.generate_file import generate_file, on_one_line, to_json
+        from triptych.recipes.generate_options import GenerateOptions
+        from triptych.recipes.load import load_generator
 
     if (options.prompt is None) == (options.input is None):
         raise UsageError("triptych generate needs either --prompt TEXT or --input FILE")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
-from triptych.cli.common import Inference, Search
+from triptych.cli.common import Inference, Search, importing
 from triptych.cli.options import POSITIONAL
 
 
@@ -33,8 +33,9 @@ class Options:
 
 def run(options: Options) -> int:
     """Translate block by block, so that a pipe of any length fits into memory."""
-    from triptych.recipes.load import load_translator
-    from triptych.recipes.translate_file import line_form, translate_file
+    with importing():
+        from triptych.recipes.load import load_translator
+        from triptych.recipes.translate_file import line_form, translate_file
 
     form = line_form(options.n_best, options.alignments, options.json)
     translator = load_translator(
