@@ -673,6 +673,21 @@ def test_closed_pipe_is_quiet(folder: Path) -> None:
     assert done.stdout.splitlines()[1] == "0"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("words", ["--version", "--help"])
+def test_a_full_disk_is_told(words: str) -> None:
+    """Also of what was still to be written at the end, and where nobody reads at all."""
+    command = f"{sys.executable} -m triptych.cli.main {words}"
+    for end, status in ((">/dev/full", 5), (">&-", 0)):
+        done = subprocess.run(
+            ["bash", "-c", f"{command} {end}"], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == status
+        assert ("No space left" in done.stderr) == (status == 5)
+        assert "Traceback" not in done.stderr
+        assert "Exception ignored" not in done.stderr
+
+
 def test_no_color(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     monkeypatch.delenv("NO_COLOR", raising=False)

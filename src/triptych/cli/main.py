@@ -12,7 +12,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from triptych import __version__
@@ -25,8 +25,8 @@ INTERRUPTED, TERMINATED = 130, 75
 
 
 def program() -> None:
-    """`main` as a process of its own, which ends at once when all else is done: to take itself
-    apart, with torch loaded, Python needs another half second."""
+    """`main` as a process of its own, which ends at once when what was registered for its end since
+    now is done: to take itself apart, with torch loaded, Python needs another half second."""
     status: list[int] = []
     atexit.register(_end, status)  # the first to be registered is the last to be called
     status.append(main())
@@ -34,12 +34,12 @@ def program() -> None:
 
 
 def _end(status: list[int]) -> None:
+    """`main` has flushed what it wrote; here is what others wrote since."""
     logging.shutdown()
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except (OSError, ValueError):  # nobody reads any more
-        pass
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            if stream is not None:
+                stream.flush()
     if status:
         os._exit(status[0])
 
@@ -50,9 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     show_traceback = "--traceback" in words or bool(os.environ.get("TRIPTYCH_TRACEBACK"))
     with _notices_on_stderr(), _terminable():
         try:
-            return _run(words)
-        except SystemExit as stop:  # argparse, after printing help
-            return stop.code if isinstance(stop.code, int) else 0
+            status = _run_or_help(words)
+            if sys.stdout is not None:
+                sys.stdout.flush()  # so that a closed pipe and a full disk are noticed here
+            return status
         except BrokenPipeError:
             return _pipe_closed()
         except BaseException as error:
@@ -61,6 +62,13 @@ def main(argv: Sequence[str] | None = None) -> int:
                 traceback.print_exc()
             _say("error", message)
             return status
+
+
+def _run_or_help(words: Sequence[str]) -> int:
+    try:
+        return _run(words)
+    except SystemExit as stop:  # argparse, after printing help
+        return stop.code if isinstance(stop.code, int) else 0
 
 
 def _run(words: Sequence[str]) -> int:
@@ -77,7 +85,6 @@ def _run(words: Sequence[str]) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8")
     status: int = module.run(options)
-    sys.stdout.flush()  # so that a closed pipe is noticed here
     return status
 
 

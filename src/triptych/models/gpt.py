@@ -22,8 +22,15 @@ from triptych.core.positions import LearnedPositions, count_positions
 from triptych.core.residual import PreNorm
 from triptych.errors import ConfigError, DataError
 
+
+def gelu_tanh(x: Tensor) -> Tensor:
+    """½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))  — Hendrycks and Gimpel 2016, §2; the released
+    code's. A function with a name, so that it is the same one in a copy of a model."""
+    return F.gelu(x, approximate="tanh")
+
+
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
-    "gelu_tanh": partial(F.gelu, approximate="tanh"),  # the released code's
+    "gelu_tanh": gelu_tanh,
     "gelu": F.gelu,
     "relu": F.relu,
     "silu": F.silu,

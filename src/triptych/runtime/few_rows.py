@@ -116,7 +116,7 @@ class FewRows:
         if self.missing or n_more:
             w = F.pad(w, (0, self.missing, 0, n_more))
         self.w, self.is_half = w.contiguous(), int(weight.dtype == torch.bfloat16)
-        self.bias = torch.zeros(len(w), dtype=torch.float32)
+        self.bias = torch.zeros(len(w), dtype=torch.float32, device="cpu")
         if bias is not None:
             self.bias[:n_out] = bias.detach()
 
@@ -130,7 +130,7 @@ class FewRows:
     def __call__(self, x: Tensor) -> Tensor:
         rows = x.reshape(-1, x.size(-1)).float()
         rows = F.pad(rows, (0, self.missing)) if self.missing else rows.contiguous()
-        y = torch.empty(len(rows), len(self.w), dtype=torch.float32)
+        y = torch.empty(len(rows), len(self.w), dtype=torch.float32, device="cpu")
         numbers = self.numbers(len(rows))
         scratch = scratch_for(numbers)
         self.kernel(*(tensor.data_ptr() for tensor in (rows, y, scratch)), *numbers)

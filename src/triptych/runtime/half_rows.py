@@ -110,7 +110,7 @@ class HalfRows:
         self.n_out, self.n_in = self.shape = weight.shape
         w = weight.detach().bfloat16().contiguous()
         self.missing, self.w = missing(w), in_panels(w)
-        self.bias = torch.zeros(len(w), dtype=torch.float32)
+        self.bias = torch.zeros(len(w), dtype=torch.float32, device="cpu")
         if bias is not None:
             self.bias.copy_(bias.detach())
 
@@ -131,7 +131,7 @@ class HalfRows:
         else:
             x = x.float()
         x = x.contiguous()
-        y = torch.empty(n_rows, self.n_out, dtype=torch.float32)
+        y = torch.empty(n_rows, self.n_out, dtype=torch.float32, device="cpu")
         numbers = self.numbers(n_rows, is_rounded)
         scratch = scratch_for(numbers)
         self.kernel(*(tensor.data_ptr() for tensor in (x, y, scratch)), *numbers)

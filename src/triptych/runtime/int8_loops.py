@@ -49,8 +49,8 @@ def quantize_kernel(data):  # type: ignore[no-untyped-def]
 def quantize_by_loop(x: Tensor) -> tuple[Tensor, Tensor]:
     """As `runtime/int8.py:quantize_rows`: x [..., I] -> X + 128 [..., I] in bytes, a [..., 1]."""
     x = x.contiguous()
-    rows = torch.empty(x.shape, dtype=torch.uint8)
-    largest = torch.empty(*x.shape[:-1], 1, dtype=torch.float32)
+    rows = torch.empty(x.shape, dtype=torch.uint8, device="cpu")
+    largest = torch.empty(*x.shape[:-1], 1, dtype=torch.float32, device="cpu")
     n_in = x.size(-1)
     quantize_kernel(x.data_ptr(), rows.data_ptr(), largest.data_ptr(), x.numel() // n_in, n_in)
     return rows, largest

@@ -107,11 +107,12 @@ class Int8Rows:
         self.n_out, self.n_in = self.shape = w.shape
         self.missing = missing(w)
         self.w = in_panels(w)
-        self.scale, self.shift = scale / LEVELS, torch.empty(len(w), dtype=torch.int32)
+        self.scale = scale / LEVELS
+        self.shift = torch.empty(len(w), dtype=torch.int32, device="cpu")
         for some, sums in zip(torch.split(w, PIECE), torch.split(self.shift, PIECE), strict=True):
             torch.sum(some, 1, dtype=torch.int32, out=sums)  # by way of a copy of it in 32 bits
         self.shift *= 128
-        self.bias = torch.zeros(len(w), dtype=torch.float32)
+        self.bias = torch.zeros(len(w), dtype=torch.float32, device="cpu")
         if bias is not None:
             self.bias.copy_(bias.detach())
 
@@ -133,7 +134,7 @@ class Int8Rows:
         if n_filled * (self.n_in + self.missing) > SMALL:
             x, largest = quantize_by_loop(x)
             x = F.pad(x, (0, self.missing, 0, n_filled - n_rows))
-        y = torch.empty(n_rows, self.n_out, dtype=torch.float32)
+        y = torch.empty(n_rows, self.n_out, dtype=torch.float32, device="cpu")
         numbers = self.numbers(n_rows, largest)
         scratch = scratch_for(numbers)
         self.kernel(*(tensor.data_ptr() for tensor in (x, y, scratch)), *numbers)

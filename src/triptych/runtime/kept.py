@@ -1,6 +1,7 @@
 """Compiled loops on disk: numba's cache, which here knows all that they are made of."""
 
 import hashlib
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,16 @@ class _Kept(FunctionCache):  # type: ignore[misc]
         """Without numba's first look at all that it could compile: half a second, and code that is
         compiled already needs none of it."""
         rtsys.initialize(target_context)
-        with self._guard_against_spurious_io_errors():
+        try:
             return self._load_overload(sig, target_context)
+        except Exception:  # whatever a damaged file brings: it is made anew
+            with suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with suppress(OSError):  # a full disk: compiled in each process
+            super().save_overload(sig, data)
 
 
 class KeptLoop(CFunc):

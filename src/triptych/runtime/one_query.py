@@ -169,13 +169,13 @@ def attend_by_loop(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tens
     Of q the last dimension, of k and v the last two have to be without gaps.
     """
     (n_rows, n_heads, width), n_keys = q.shape, k.size(2)
-    scores = torch.empty(n_rows * n_heads * n_keys, dtype=torch.float32)
-    y = torch.empty(n_rows, n_heads * width, dtype=torch.float32)
+    scores = torch.empty(n_rows * n_heads * n_keys, dtype=torch.float32, device="cpu")
+    y = torch.empty(n_rows, n_heads * width, dtype=torch.float32, device="cpu")
     at = 0 if mask is None else mask.data_ptr()
     attend_heads(
         *(q.data_ptr(), k.data_ptr(), v.data_ptr(), at, scores.data_ptr(), y.data_ptr()),
         *(q.stride(0), q.stride(1), k.stride(0), k.stride(1), v.stride(0), v.stride(1)),
-        *(n_rows, n_heads, n_rows // len(k), n_keys, width),
+        *(n_rows, n_heads, n_rows // max(len(k), 1), n_keys, width),
     )
     return y
 
@@ -186,8 +186,8 @@ def attend_past(qkv: Tensor, k: Tensor, v: Tensor, places: Tensor) -> Tensor:
     """
     qkv, places = qkv.contiguous(), places.contiguous()
     (n_held, n_heads, room, width), (n_rows, n_keys) = k.shape, places.shape
-    scores = torch.empty(n_rows * n_heads * n_keys, dtype=torch.float32)
-    y = torch.empty(n_rows, 1, n_heads * width, dtype=torch.float32)
+    scores = torch.empty(n_rows * n_heads * n_keys, dtype=torch.float32, device="cpu")
+    y = torch.empty(n_rows, 1, n_heads * width, dtype=torch.float32, device="cpu")
     given = (qkv, k, v, places, scores, y)
     sizes = (n_rows, n_heads, n_keys, width, n_held, room)
     attend_past_heads(*(tensor.data_ptr() for tensor in given), *sizes)

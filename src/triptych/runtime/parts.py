@@ -63,7 +63,9 @@ class FloatNorm:
 
     def __init__(self, norm: nn.LayerNorm) -> None:
         self.shape, self.eps = norm.normalized_shape, norm.eps
-        self.weight, self.bias = norm.weight.detach().float(), norm.bias.detach().float()
+        # Copies: a loop has their addresses, and a module's weights may move.
+        self.weight = norm.weight.detach().float().clone()
+        self.bias = norm.bias.detach().float().clone()
 
     def __call__(self, x: Tensor) -> Tensor:
         return F.layer_norm(x, self.shape, self.weight, self.bias, self.eps)
@@ -105,7 +107,8 @@ class FastFeedForward:
 
 def split(joint: Tensor, n_parts: int, n_heads: int) -> list[Tensor]:
     """A joined product [B, T, n_parts · E] -> its parts, each [B, H, T, D]."""
-    heads = joint.view(*joint.shape[:2], n_parts, n_heads, -1)  # [B, T, parts, H, D]
+    width = joint.size(-1) // (n_parts * n_heads)
+    heads = joint.view(*joint.shape[:2], n_parts, n_heads, width)  # [B, T, parts, H, D]
     return list(heads.permute(2, 0, 3, 1, 4).unbind())
 
 
@@ -127,7 +130,7 @@ def attend_one(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     """The same for one query a row, where k and v may each serve several rows that follow one
     another: q [R, H, 1, D], k and v [B, H, S, D], mask [B, 1, 1, S] -> merged values [R, 1, E]."""
     if has_team():
-        return attend_by_loop(q.squeeze(2), k, v, mask).unsqueeze(1)
+        return attend_by_loop(q.squeeze(2).float(), k.float(), v.float(), mask).unsqueeze(1)
     n_rows, n_heads, _, width = q.shape
     together = q.view(len(k), -1, n_heads, width).transpose(1, 2)
     return merge(attend(together, k, v, mask)).view(n_rows, 1, -1)

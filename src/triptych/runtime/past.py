@@ -22,7 +22,7 @@ class Places:
     """Where each row's past stands: the table that all blocks of a decoder share."""
 
     def __init__(self) -> None:
-        self.table = torch.zeros(0, 0, dtype=torch.int64)  # [R, S]
+        self.table = torch.zeros(0, 0, dtype=torch.int64, device="cpu")  # [R, S]
 
     @property
     def length(self) -> int:
@@ -31,7 +31,7 @@ class Places:
     def extend(self, n_rows: int, n_new: int) -> None:
         """New positions stand in the row that computes them."""
         past = self.table if self.length else self.table.new_zeros(n_rows, 0)
-        new = torch.arange(n_rows)[:, None].expand(-1, n_new)
+        new = torch.arange(n_rows, device="cpu")[:, None].expand(-1, n_new)
         self.table = torch.cat([past, new], dim=1)
 
     def select(self, rows: Tensor) -> None:
@@ -44,7 +44,8 @@ class Past:
 
     def __init__(self, n_heads: int) -> None:
         self.n_heads = n_heads
-        self.k = self.v = torch.empty(0, n_heads, 0, 0, dtype=torch.float32)  # [most R, H, room, D]
+        # k and v are [most R, H, room, D].
+        self.k = self.v = torch.empty(0, n_heads, 0, 0, dtype=torch.float32, device="cpu")
 
     def attend(self, qkv: Tensor, places: Places) -> Tensor:
         """qkv [R, T, 3E], the queries scaled, of positions that `places` has already -> [R, T, E].
@@ -64,7 +65,7 @@ class Past:
 
     def _seen(self, held: Tensor, places: Places) -> Tensor:
         """What each row has seen, copied together: [R, H, S, D]."""
-        return held[places.table, :, torch.arange(places.length)].transpose(1, 2)
+        return held[places.table, :, torch.arange(places.length, device="cpu")].transpose(1, 2)
 
     def _make_room(self, n_rows: int, length: int, width: int) -> None:
         if n_rows > self.k.size(0) or length > self.k.size(2):
@@ -74,7 +75,7 @@ class Past:
 
 
 def _larger(held: Tensor, shape: tuple[int, ...]) -> Tensor:
-    grown = torch.empty(shape, dtype=torch.float32)
+    grown = torch.empty(shape, dtype=torch.float32, device="cpu")
     rows, _, room, width = held.shape
     grown[:rows, :, :room, :width] = held
     return grown

@@ -29,6 +29,8 @@ PER_PRODUCT, PER_NORM = 14, 2
 """Numbers of a product, as its kernel wants them, and addresses of a norm."""
 PER_BLOCK = 4 * PER_PRODUCT + 2 * PER_NORM
 """Query-key-value, output, up and down; before attention and before feed-forward."""
+QKV, OUTPUT, UP, DOWN = (2 * PER_NORM + n * PER_PRODUCT for n in range(4))
+"""Where in a block's numbers those of each product begin; the norms' are first."""
 PER_CALL = 2 + PER_PRODUCT
 """Numbers of a thread's call of a product."""
 PER_PAST = 3
@@ -96,8 +98,9 @@ def step(data):  # type: ignore[no-untyped-def]
     model_first, model_last = own_outputs(d_model, together)
     ff_first, ff_last = own_outputs(d_ff, together)
     for i in range(n_blocks):
-        norm_1, norm_2 = blocks[i, :2], blocks[i, 2:4]
-        qkv, o, up, down = blocks[i, 4:18], blocks[i, 18:32], blocks[i, 32:46], blocks[i, 46:]
+        block = blocks[i]
+        norm_1, norm_2 = block[:PER_NORM], block[PER_NORM:QKV]
+        qkv, o, up, down = block[QKV:OUTPUT], block[OUTPUT:UP], block[UP:DOWN], block[DOWN:]
 
         norm_rows(x_at, norm_1, eps, normed_at, n_rows, d_model)
         multiply(qkv, normed_at, qkv_at, call)

@@ -12,6 +12,7 @@ source or in the user's cache folder.
 
 import ctypes
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, cached_property
 from threading import Timer
 from typing import Any
@@ -45,7 +46,10 @@ _barrier = types.ExternalFunction("triptych_barrier", types.void())
 
 
 class Kernel:
-    """A compiled loop, to be called with its numbers: all threads run it, and then it returns."""
+    """A compiled loop, to be called with its numbers: all threads run it, and then it returns.
+
+    One that others `run` has no barrier of its own and no early end.
+    """
 
     def __init__(self, loop: Callable[[Any], None]) -> None:
         self.loop = loop
@@ -57,12 +61,15 @@ class Kernel:
         said = Timer(SILENCE, notice, [COMPILING], {"key": COMPILING})
         said.start()
         try:
-            self.compiled = _compiled(self.loop, cache=True)
-        except RuntimeError:  # no folder that can be written: compiled anew in each process
-            self.compiled = _compiled(self.loop, cache=False)
+            self.compiled = _compiled(self.loop)
         finally:
             said.cancel()
-        return self.compiled.address or 0
+        assert self.compiled.address is not None
+        return self.compiled.address
+
+    def __deepcopy__(self, _held: Any) -> "Kernel":
+        """There is one, whatever is copied that uses it."""
+        return self
 
     def __call__(self, *numbers: int) -> None:
         data = (ctypes.c_int64 * len(numbers))(*numbers)
@@ -71,7 +78,7 @@ class Kernel:
 
 def scratch_for(numbers: tuple[int, ...]) -> Tensor:
     """Room for all threads of a kernel whose first number is the bytes that each of them needs."""
-    return torch.empty(torch.get_num_threads() * numbers[0], dtype=torch.uint8)
+    return torch.empty(torch.get_num_threads() * numbers[0], dtype=torch.uint8, device="cpu")
 
 
 @cache
@@ -90,10 +97,10 @@ def _introduce_openmp() -> None:
         binding.add_symbol(f"triptych_{symbol}", function.value)
 
 
-def _compiled(loop: Callable[[Any], None], cache: bool) -> KeptLoop:
+def _compiled(loop: Callable[[Any], None]) -> KeptLoop:
     signature = (types.CPointer(types.int64),), types.void
     compiled = KeptLoop(loop, signature, {}, {"error_model": "numpy", "fastmath": False})
-    if cache:
+    with suppress(RuntimeError):  # no folder that can be written: compiled in each process
         compiled.enable_caching()
     compiled.compile()
     return compiled

@@ -4,7 +4,7 @@ Shapes: R rows, S key positions with the new one, E model width, F feed-forward 
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from triptych.runtime.few_rows import FewRows
 from triptych.runtime.packed import Precision, Product
 from triptych.runtime.parts import FastFeedForward, FloatNorm
 from triptych.runtime.row_loops import NUMBERS
-from triptych.runtime.step_loop import PER_BLOCK, PER_CALL, PER_NORM, PER_PRODUCT, step
+from triptych.runtime.step_loop import PER_BLOCK, PER_CALL, PER_PRODUCT, step
 from triptych.runtime.steps import Rows, most_rows, rows_of
 
 MOST = 64
@@ -43,46 +43,91 @@ class WholeStep:
         self.activation = NUMBERS[blocks[0].feed_forward.activation]
         self.eps = int(np.float32(blocks[0].norm_1.eps).view(np.int32))
         self.kernel, self.together = o.kernel, o.together
-        self.tables: dict[int, tuple[Tensor, int]] = {}
+        self.tables: dict[int, Table] = {}
 
-    def _table(self, n_rows: int) -> tuple[Tensor, int]:
-        """What the kernels are told [N, PER_BLOCK], and the scratch that a thread needs."""
-        if n_rows not in self.tables:
+    def _table(self, n_rows: int) -> "Table":
+        """As it was made for so many rows, unless weights have moved since, as those may that a
+        module shares."""
+        weights = [product.w.data_ptr() for products in self.products for product in products]
+        table = self.tables.get(n_rows)
+        if table is None or table.weights != weights:
             numbers = [[p.numbers(n_rows) for p in products] for products in self.products]
-            blocks = torch.zeros(len(numbers), PER_BLOCK, dtype=torch.int64)
-            for row, block, products in zip(blocks, self.blocks, numbers, strict=True):
-                norms, rest = row[: 2 * PER_NORM], row[2 * PER_NORM :].view(4, PER_PRODUCT)
-                held = [(n.weight, n.bias) for n in (block.norm_1, block.norm_2)]
-                norms.copy_(torch.tensor([t.data_ptr() for pair in held for t in pair]))
-                for product, given in zip(rest, products, strict=True):
-                    product[3 : 3 + len(given)] = torch.tensor(given)
-            self.tables[n_rows] = blocks, max(given[0] for given in numbers[0])
-        return self.tables[n_rows]
+            table = self.tables[n_rows] = _tell(self.blocks, numbers, weights)
+        return table
 
     def takes(self, x: Tensor, cache: RaggedCache) -> bool:
-        """Whether x [R, T, E] is one new position of rows that have a past, and few of them."""
-        return x.size(1) == 1 and cache.length > 0 and len(x) <= self.most
+        """Whether x [R, T, E] is one new position of rows that have a past, and few of them; and
+        the past is of such a model, in float32."""
+        is_step = x.size(1) == 1 and 0 < len(x) <= self.most and cache.length > 0
+        return is_step and len(cache.layers) == len(self.blocks) and all(
+            self._holds(past, len(x)) for layer in cache.layers
+            for past in (layer.self_attention.k, layer.self_attention.v)
+        )  # fmt: skip
+
+    def _holds(self, past: Tensor | None, n_rows: int) -> bool:
+        if past is None or past.dtype != torch.float32 or not past.is_contiguous():
+            return False
+        return past.shape[:2] + past.shape[3:] == (n_rows, self.n_heads, self.width)
+
+    @property
+    def width(self) -> int:
+        """Of a head."""
+        return self.d_model // self.n_heads
 
     def __call__(self, x: Tensor, mask: Tensor | None, cache: RaggedCache) -> Tensor:
         """x [R, 1, E], mask [R, 1, 1, S], added to the scores -> [R, 1, E]. The new keys and values
         are written into the cache."""
-        n_rows = len(x)
-        new = x.view(n_rows, self.n_heads, 1, -1)
+        n_rows, n_threads = len(x), torch.get_num_threads()
+        new = x.view(n_rows, self.n_heads, 1, self.width)
         rooms = [layer.self_attention.grow(new) for layer in cache.layers]
-        pasts = torch.tensor([(k.data_ptr(), v.data_ptr(), k.size(2)) for k, v in rooms])
-        shared = torch.empty(n_rows * (6 * self.d_model + self.d_ff), dtype=torch.float32)
-        blocks, scratch_size = self._table(n_rows)
+        pasts = _numbers([(k.data_ptr(), v.data_ptr(), k.size(2)) for k, v in rooms])
+        n_shared = n_rows * (6 * self.d_model + self.d_ff)
+        shared = torch.empty(n_shared, dtype=torch.float32, device="cpu")
+        table = self._table(n_rows)
         own_size = 8 * (PER_CALL + (n_rows * self.d_model + cache.length + 1) // 2)
-        own = torch.empty(torch.get_num_threads() * (own_size + scratch_size), dtype=torch.uint8)
-        scratch = own[torch.get_num_threads() * own_size :]
+        n_own = n_threads * (own_size + table.scratch_size)
+        own = torch.empty(n_own, dtype=torch.uint8, device="cpu")
+        scratch = own[n_threads * own_size :]
         result = shared[: x.numel()].view_as(x).copy_(x)
         step(
-            *(blocks.data_ptr(), pasts.data_ptr(), _address(mask), shared.data_ptr()),
+            *(table.blocks.data_ptr(), pasts.data_ptr(), _address(mask), shared.data_ptr()),
             *(own.data_ptr(), own_size, scratch.data_ptr(), self.kernel.at, self.together),
-            *(self.activation, self.eps, len(blocks), n_rows, self.n_heads, cache.length),
+            *(self.activation, self.eps, len(rooms), n_rows, self.n_heads, cache.length),
             *(self.d_model, self.d_ff),
         )
         return result
+
+
+class Table(NamedTuple):
+    """What the loop is told of the blocks."""
+
+    blocks: Tensor
+    """Addresses of norms, and the numbers of each product [N, PER_BLOCK]."""
+    scratch_size: int
+    """Bytes that a thread's product needs at most."""
+    weights: list[int]
+    """Where the weights were."""
+
+
+def _tell(
+    blocks: Sequence[Block], numbers: list[list[tuple[int, ...]]], weights: list[int]
+) -> Table:
+    """Of x, y and scratch, which come first, a product's numbers have nothing yet."""
+    rows = []
+    for block, products in zip(blocks, numbers, strict=True):
+        norms = [(norm.weight, norm.bias) for norm in (block.norm_1, block.norm_2)]
+        row = [tensor.data_ptr() for pair in norms for tensor in pair]
+        for given in products:
+            product = [0, 0, 0, *given]
+            row += product + [0] * (PER_PRODUCT - len(product))
+        rows.append(row)
+    found = _numbers(rows)
+    assert found.size(1) == PER_BLOCK
+    return Table(found, max(given[0] for given in numbers[0]), weights)
+
+
+def _numbers(rows: Sequence[Sequence[int]]) -> Tensor:
+    return torch.tensor(rows, dtype=torch.int64, device="cpu")
 
 
 def _address(mask: Tensor | None) -> int:
@@ -90,14 +135,27 @@ def _address(mask: Tensor | None) -> int:
 
 
 def whole_step(blocks: Sequence[Block], precision: Precision) -> WholeStep | None:
-    """Of blocks whose products all have our loop, and whose widths are whole pieces of it."""
-    found = []
+    """Of blocks that are all alike, whose products have our loop and whole pieces of it, and whose
+    activation is known to it; else None."""
+    if blocks[0].feed_forward.activation not in NUMBERS:
+        return None
+    products = []
     for block in blocks:
         up_down = block.feed_forward.up, block.feed_forward.down
         rows = [rows_of(product) for product in (block.w_qkv, block.w_o, *up_down)]
         whole = [product for product in rows if product is not None and not product.missing]
         if len(whole) < len(rows):
             return None
-        found.append(whole)
-    most = most_rows(precision) if isinstance(found[0][0], FewRows) else MOST
-    return WholeStep(blocks, found, most)
+        products.append(whole)
+    kinds = [_kind(block, own) for block, own in zip(blocks, products, strict=True)]
+    eps = {norm.eps for block in blocks for norm in (block.norm_1, block.norm_2)}
+    if len(eps) > 1 or any(kind != kinds[0] for kind in kinds):
+        return None
+    most = most_rows(precision) if isinstance(products[0][0], FewRows) else MOST
+    return WholeStep(blocks, products, most)
+
+
+def _kind(block: Block, products: Sequence[Rows]) -> tuple[object, ...]:
+    """What the loop takes to be the same in every block, beside the norms' epsilon."""
+    shapes = [(product.kernel, product.shape, product.w.dtype) for product in products]
+    return block.n_heads, block.feed_forward.activation, *shapes

@@ -57,6 +57,7 @@ class ByteBpe:
         self.model_max_length = model_max_length
         self.vocab_size: int = tokenizer.get_vocab_size()
         self._tokens = [str(tokenizer.id_to_token(i)) for i in range(self.vocab_size)]
+        self._known_bytes: dict[int, bytes] = {}
         self.eos_id = self._id_of(self.names.eos)
         self.pad_id = self._id_of(self.names.pad or self.names.eos)
         added = tokenizer.get_added_tokens_decoder()
@@ -121,11 +122,13 @@ class ByteBpe:
         return [self._bytes_of(token_id) for token_id in range(len(self._tokens))]
 
     def _bytes_of(self, token_id: int) -> bytes:
-        """Of one, since a short text is decoded sooner than all entries."""
-        token = self._tokens[token_id]
-        if token_id in self.added_ids:
-            return token.encode()
-        return bytes(BYTE_OF_LETTER[letter] for letter in token)
+        """Of one, kept: a short text is decoded sooner than all entries are."""
+        found = self._known_bytes.get(token_id)
+        if found is None:
+            token, is_added = self._tokens[token_id], token_id in self.added_ids
+            letters = token.encode() if is_added else bytes(BYTE_OF_LETTER[c] for c in token)
+            found = self._known_bytes[token_id] = letters
+        return found
 
     def decode_bytes(self, token_ids: Sequence[int], *, special_tokens: bool = False) -> bytes:
         """The very bytes; special tokens are dropped, or spelled out with `special_tokens`.

@@ -4,14 +4,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from numba import carray
+from numba.core.caching import FunctionCache
 
 from triptych.runtime.openmp import has_team
 
 if not has_team():
     pytest.skip("torch's threads cannot be asked here", allow_module_level=True)
 
-from triptych.runtime import kept
+from triptych.runtime import kept, team
 
 LOOP = """
 import sys
@@ -47,6 +51,24 @@ def test_the_next_process_reads_it(tmp_path: Path) -> None:
     assert run("other sources")[:2] == ["3.0", "0"]
     assert run("other sources")[:2] == ["3.0", "1"]
     assert run() == ["3.0", "1", "False"]
+    for file in tmp_path.rglob("*.nb[ic]"):  # cut short, and empty
+        file.write_bytes(file.read_bytes()[:100] if file.suffix == ".nbc" else b"")
+        assert run()[0] == "3.0"
+
+
+def test_a_full_disk_ends_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(FunctionCache, "save_overload", full)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    found = torch.zeros(1)
+
+    def loop(data):  # type: ignore[no-untyped-def]
+        carray(team.address(data[0]), 1, np.float32)[0] = 4
+
+    team.Kernel(loop)(found.data_ptr())
+    assert found.item() == 4
 
 
 def test_the_digest_is_of_every_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The loops for few rows and one query against torch's own, and which product takes which rows."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numba
 import numpy as np
@@ -128,7 +127,7 @@ def test_only_where_there_is_amx_its_instructions_are_made(
         setting(n[0])
         sums(n[0], n[1], n[2], n[3], n[4], n[5], n[6])
 
-    made = team._compiled(loop, cache=False)._library.get_llvm_str()
+    made = team._compiled(loop)._library.get_llvm_str()
     for name in (kind.tile, "llvm.x86.tileloadd64", "llvm.x86.ldtilecfg"):
         assert (name in made) == (feature == "tiles")
 
@@ -328,14 +327,11 @@ def test_a_past_whose_rows_move(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_a_folder_for_compiled_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """numba says so by a RuntimeError; the loop is compiled all the same."""
-    compile_ = team._compiled
 
-    def no_folder(loop: Any, cache: bool) -> Any:
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return compile_(loop, cache)
+    def no_folder(_: object) -> None:
+        raise RuntimeError("cannot cache function: no locator available")
 
-    monkeypatch.setattr(team, "_compiled", no_folder)
+    monkeypatch.setattr(team.KeptLoop, "enable_caching", no_folder)
     y = torch.zeros(1)
 
     def loop(data):  # type: ignore[no-untyped-def]

@@ -1,10 +1,13 @@
 """All blocks of a step as one loop, against the same blocks one after the other."""
 
+import copy
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from triptych.models.gpt import ACTIVATIONS, Gpt, GptConfig
@@ -142,3 +145,85 @@ def test_which_steps_it_takes(precision: Precision) -> None:
 def test_other_widths_go_block_by_block(widths: dict[str, int]) -> None:
     model = Gpt(replace(CONFIG, **widths)).eval()
     assert FastGpt(model, "int8").step is None
+
+
+def some_ids(*shape: int) -> Tensor:
+    return torch.randint(0, 50, shape, generator=torch.Generator().manual_seed(3))
+
+
+@torch.inference_mode()
+def test_copies_have_the_loop_too(precision: Precision) -> None:
+    """Of a module, and of a twin that has been used: with addresses of their own."""
+    whole, _ = twins(precision)
+    ids, cache = some_ids(2, 5), whole.new_cache(2, 6)
+    whole.next_logits(ids[:, :4], cache)
+    expected = whole.next_logits(ids[:, 4:], copy.deepcopy(cache))
+    for other in (FastGpt(copy.deepcopy(whole.gpt), precision), copy.deepcopy(whole)):
+        assert other.step is not None
+        assert torch.equal(other.next_logits(ids[:, 4:], copy.deepcopy(cache)), expected)
+
+
+@torch.inference_mode()
+def test_weights_may_move() -> None:
+    """As those that processes come to share do, after the loop had their addresses."""
+    whole, by_blocks = twins("fp32")
+    ids, ours, theirs = some_ids(2, 6), whole.new_cache(2, 6), by_blocks.new_cache(2, 6)
+    for number, new in enumerate(ids.split([4, 1, 1], dim=1)):
+        if number == 2:
+            whole.gpt.share_memory()
+        found = whole.next_logits(new, ours)
+        assert_alike(found, by_blocks.next_logits(new, theirs), "fp32")
+
+
+@pytest.mark.parametrize("other", ["bf16", "narrower", "fewer blocks"])
+@torch.inference_mode()
+def test_the_past_of_another_model_is_left_to_the_blocks(other: str) -> None:
+    """Which convert it, or say what does not fit."""
+    whole, by_blocks = twins("fp32")
+    changed = {"bf16": {}, "narrower": {"d_model": 32}, "fewer blocks": {"n_layers": 1}}[other]
+    model = Gpt(replace(CONFIG, **changed)).eval()
+    ids = some_ids(2, 4)
+    cache = model.new_cache(2, 4)
+    (model.bfloat16() if other == "bf16" else model)(ids[:, :3], cache=cache)
+    assert whole.step is not None
+    assert not whole.step.takes(torch.zeros(2, 1, 64), cache)
+    if other == "bf16":
+        expected = by_blocks(ids[:, 3:], cache=copy.deepcopy(cache))
+        assert torch.equal(whole(ids[:, 3:], cache=cache), expected)
+    else:
+        with pytest.raises((RuntimeError, IndexError)):
+            whole(ids[:, 3:], cache=cache)
+
+
+def test_blocks_that_differ_go_one_by_one() -> None:
+    def slower(block: Any) -> None:
+        block.residual_1.norm.eps = 10.0
+
+    def other(block: Any) -> None:
+        block.feed_forward.activation = F.relu
+
+    def unknown(block: Any) -> None:
+        block.feed_forward.activation = torch.tanh
+
+    for change, which in ((slower, 1), (other, 2), (unknown, slice(None))):
+        model = Gpt(CONFIG).eval()
+        blocks = list(model.blocks)[which] if isinstance(which, slice) else [model.blocks[which]]
+        for block in blocks:
+            change(block)
+        fast = FastGpt(model)
+        assert fast.step is None
+        with torch.inference_mode():
+            torch.testing.assert_close(fast(some_ids(2, 5)), model(some_ids(2, 5)))
+
+
+@torch.inference_mode()
+def test_with_another_default_device_and_without_rows(precision: Precision) -> None:
+    whole, _ = twins(precision)
+    ids, cache = some_ids(2, 5), whole.new_cache(2, 6)
+    whole.next_logits(ids[:, :4], cache)
+    expected = whole(ids[:, 4:], cache=copy.deepcopy(cache))
+    with torch.device("meta"):
+        found = whole(ids[:, 4:], cache=copy.deepcopy(cache))
+    assert torch.equal(found, expected)
+    cache.select(torch.zeros(0, dtype=torch.long))
+    assert whole(ids[:0, 4:], cache=cache).shape == (0, 1, 64)
