@@ -15,12 +15,15 @@ from torch.autograd.function import once_differentiable
 from triptych.core.feed_forward import FeedForward
 from triptych.models.gpt import ACTIVATIONS
 from triptych.runtime.instructions import (
+    FLOATS,
     Build,
     Loop,
     Value,
     add,
     can_compile,
     for_kernels,
+    load,
+    store,
     times,
 )
 from triptych.runtime.openmp import has_team
@@ -36,13 +39,14 @@ from triptych.runtime.vector_math import (
 )
 
 GELU_TANH = ACTIVATIONS["gelu_tanh"]
+Activation = Callable[[Tensor], Tensor]
 CHUNK, BYTES = 16, 2
 """Numbers that are computed together, and bytes of each."""
 
 
 def each(n_given: int, compute: Callable[..., Value]) -> Any:
     """A function for kernels, (n_chunks, y, *given) -> nothing: y from n_given addresses of
-    numbers, chunk by chunk. Where the processor has no bfloat16 it is empty."""
+    bfloat16, chunk by chunk. Where the processor has no bfloat16 it is empty."""
 
     def build(builder: Build, given: Any) -> None:
         if not can_compile(BFLOAT):
@@ -57,8 +61,24 @@ def each(n_given: int, compute: Callable[..., Value]) -> Any:
     return for_kernels(2 + n_given, build)
 
 
+def each_float(compute: Callable[..., Value]) -> Any:
+    """A function for kernels, (n_chunks, x) -> nothing: as `each`, of float32 in their place."""
+
+    def build(builder: Build, given: Any) -> None:
+        if not can_compile(BFLOAT):
+            return
+        n_chunks, x = given
+        loop = Loop(builder, n_chunks)
+        at = add(builder, x, times(builder, loop.index, 4 * CHUNK))
+        store(builder, compute(builder, load(builder, at, FLOATS)), at)
+        loop.end()
+
+    return for_kernels(2, build)
+
+
 each_tanh, each_tanh_gradient = each(1, gelu), each(2, gelu_gradient)
 each_exact, each_exact_gradient = each(1, exact_gelu), each(2, exact_gelu_gradient)
+float_tanh, float_exact = each_float(gelu), each_float(exact_gelu)
 
 
 @Kernel
@@ -81,6 +101,32 @@ def gradient_loop(data):  # type: ignore[no-untyped-def]
         each_exact_gradient(n, dx + start, x + start, dy + start)
     elif n:
         each_tanh_gradient(n, dx + start, x + start, dy + start)
+
+
+@Kernel
+def float_loop(data):  # type: ignore[no-untyped-def]
+    x, n_chunks, is_exact = carray(data, 3)
+    first, last = share(n_chunks)
+    n, start = last - first, 4 * first * CHUNK
+    if n and is_exact:
+        float_exact(n, x + start)
+    elif n:
+        float_tanh(n, x + start)
+
+
+def rounded_gelu(activation: Activation) -> Activation:
+    """The activation, for what is to be rounded to bfloat16 or bytes next, and may be overwritten:
+    GELU as precise as that, by a loop of our own where the processor has bfloat16."""
+    if activation not in (GELU_TANH, F.gelu) or not has_gelu():
+        return activation
+
+    def activate(x: Tensor) -> Tensor:
+        if x.dtype != torch.float32 or x.numel() % CHUNK or not x.is_contiguous():
+            return activation(x)
+        float_loop(x.data_ptr(), x.numel() // CHUNK, activation is F.gelu)
+        return x
+
+    return activate
 
 
 class _Gelu(torch.autograd.Function):

@@ -8,7 +8,6 @@ Shapes: R rows, I columns in, O columns out; I and O are filled up to whole tile
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numba import carray
 from torch import Tensor
 
@@ -23,9 +22,11 @@ from triptych.runtime.panel_rows import (
     end_tiles,
     filled,
     in_panels,
+    in_tiles,
     missing,
     multiplier,
     tiles_for,
+    use_of_tiles,
 )
 from triptych.runtime.panels import HALVES, LINE, OUTPUTS, add_bias, round_chunks
 from triptych.runtime.team import (
@@ -91,7 +92,8 @@ def half_rows(data):  # type: ignore[no-untyped-def]
         given_at, x_at = x_at, own_at + SUMS + LINE
         halve_all(given_at, n_rows, n_x, x_at, n_in)
     begin_tiles(own_at + SUMS, tiles_at)
-    multiply_halves(x_at, 0, weights, y_at, own_at, n_rows, n_out, 2 * n_in)
+    sizes = (n_rows, n_out, 2 * n_in, use_of_tiles(tiles_at, n_x == 0))
+    multiply_halves(x_at, 0, weights, y_at, own_at, sizes)
     end_tiles(own_at + SUMS, tiles_at)
 
 
@@ -126,11 +128,7 @@ class HalfRows:
         shape, x = x.shape[:-1], x.reshape(-1, x.size(-1))
         n_rows, n_filled = len(x), filled(HALVES, len(x))
         is_rounded = n_filled * (self.n_in + self.missing) > SMALL
-        if is_rounded:
-            x = F.pad(x.bfloat16(), (0, self.missing, 0, n_filled - n_rows))
-        else:
-            x = x.float()
-        x = x.contiguous()
+        x = in_tiles(HALVES, x.bfloat16()) if is_rounded else x.float().contiguous()
         y = torch.empty(n_rows, self.n_out, dtype=torch.float32, device="cpu")
         numbers = self.numbers(n_rows, is_rounded)
         scratch = scratch_for(numbers)

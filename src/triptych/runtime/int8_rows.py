@@ -9,7 +9,6 @@ Shapes: R rows, I columns in, O columns out; I and O are filled up to whole tile
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numba import carray
 from torch import Tensor
 
@@ -24,9 +23,11 @@ from triptych.runtime.panel_rows import (
     end_tiles,
     filled,
     in_panels,
+    in_tiles,
     missing,
     multiplier,
     tiles_for,
+    use_of_tiles,
 )
 from triptych.runtime.panels import BYTES, LINE, finish_rows
 from triptych.runtime.team import Arrays, Kernel, address, floats, inner, scratch_for, thread_number
@@ -88,7 +89,8 @@ def byte_rows(data):  # type: ignore[no-untyped-def]
         x_at = largest_at + 4 * n_rows
         quantize_all(given_at, n_rows, n_x, x_at, n_in, largest_at)
     begin_tiles(own_at + SUMS, tiles_at)
-    multiply_bytes(x_at, largest_at, weights, y_at, own_at, n_rows, n_out, n_in)
+    sizes = (n_rows, n_out, n_in, use_of_tiles(tiles_at, n_x == 0))
+    multiply_bytes(x_at, largest_at, weights, y_at, own_at, sizes)
     end_tiles(own_at + SUMS, tiles_at)
 
 
@@ -133,7 +135,7 @@ class Int8Rows:
         n_rows, n_filled, largest = len(x), filled(BYTES, len(x)), None
         if n_filled * (self.n_in + self.missing) > SMALL:
             x, largest = quantize_by_loop(x)
-            x = F.pad(x, (0, self.missing, 0, n_filled - n_rows))
+            x = in_tiles(BYTES, x)
         y = torch.empty(n_rows, self.n_out, dtype=torch.float32, device="cpu")
         numbers = self.numbers(n_rows, largest)
         scratch = scratch_for(numbers)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from triptych.core.products import has_onednn
 from triptych.models.gpt import ACTIVATIONS
+from triptych.runtime.gelu import rounded_gelu
 from triptych.runtime.int8 import int8_linear, quantize_weight
 from triptych.runtime.int8_rows import Int8Rows, has_bytes
 
@@ -41,7 +42,7 @@ def packed(
 ) -> Product:
     """act(x Wᵀ + b): weight [O, I], bias [O]. What comes out is bf16 for bf16, else float32."""
     if precision == "int8" and has_bytes():
-        return activated(Int8Rows(*quantize_weight(weight), bias), activation)
+        return rounded(Int8Rows(*quantize_weight(weight), bias), activation)
     if precision == "int8":
         return InPieces(int8_linear(weight, bias, activation))
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
@@ -62,6 +63,11 @@ class Activated:
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.activation(self.product(x))
+
+
+def rounded(product: Product, activation: Activation | None) -> Product:
+    """As `activated`, where the next product rounds what comes out."""
+    return activated(product, None if activation is None else rounded_gelu(activation))
 
 
 def activated(product: Product, activation: Activation | None) -> Product:

@@ -31,6 +31,9 @@ from triptych.runtime.team import Arrays, Scalar, inner, share
 
 SIDE = 32
 """Outputs that are computed together, two panels, and with AMX as many rows."""
+NO_TILES, IN_ROWS, IN_TILES = range(3)
+"""How AMX's tiles are used: not, of rows one behind the other, of rows that lie in tiles."""
+Sizes = tuple[int, int, int, int]
 SUMS = 4 * SIDE * SIDE
 """Bytes of the sums of so many rows and outputs."""
 
@@ -38,25 +41,31 @@ SUMS = 4 * SIDE * SIDE
 def sums_of(kind: Kind) -> Any:
     """A function (w, row_bytes, x, n_left, y, by_tiles, is_first) -> how many of the rows left it
     took: their sums with two panels, y [32, 32]. By tiles there are rows up to a multiple of
-    sixteen, and the first ones ask for the next panels."""
+    sixteen, and the first ones ask for the next panels; `IN_TILES` is how they lie then."""
     one, two, four, eight = (line_sums(kind, n, 2) for n in (1, 2, 4, 8))
     block, two_blocks = tile_sums(kind, 1, 2), tile_sums(kind, 2, 2)
-    later_blocks = tile_sums(kind, 2, 2, asks=False)
+    tile, two_tiles = tile_sums(kind, 1, 2, in_tiles=True), tile_sums(kind, 2, 2, in_tiles=True)
+    later_tiles = tile_sums(kind, 2, 2, asks=False, in_tiles=True)
     y_row = 4 * SIDE  # bytes
 
     def some(
         w: int, row_bytes: int, x: int, n_left: int, y: int, by_tiles: int, is_first: bool
     ) -> Scalar:
         panel, n_lines = row_bytes * OUTPUTS, row_bytes // DEPTH
-        if by_tiles:
-            if n_left > TILE_ROWS:
-                if is_first:
-                    two_blocks(w, panel, x, row_bytes, n_lines, y, y_row)
-                else:
-                    later_blocks(w, panel, x, row_bytes, n_lines, y, y_row)
-                return min(n_left, SIDE)
-            block(w, panel, x, row_bytes, n_lines, y, y_row)
-            return n_left
+        if by_tiles == IN_TILES:
+            if n_left <= TILE_ROWS:
+                tile(w, panel, x, row_bytes, n_lines, y, y_row)
+            elif is_first:
+                two_tiles(w, panel, x, row_bytes, n_lines, y, y_row)
+            else:
+                later_tiles(w, panel, x, row_bytes, n_lines, y, y_row)
+            return min(n_left, SIDE)
+        if by_tiles == IN_ROWS:
+            if n_left <= TILE_ROWS:
+                block(w, panel, x, row_bytes, n_lines, y, y_row)
+            else:
+                two_blocks(w, panel, x, row_bytes, n_lines, y, y_row)
+            return min(n_left, SIDE)
         if n_left >= 8:
             eight(w, panel, x, row_bytes, n_lines, y, y_row)
             return 8
@@ -76,34 +85,36 @@ def multiplier(kind: Kind, finish: Callable[..., None]) -> Any:
     """A function for kernels, which multiplies rows in whatever the kind wants, at `rows_at`, with
     the outputs that are this thread's.
 
-    Of `weights` the first is w's address and the last that of the tiles' sizes, or 0; others, and
-    `factors_at`, a number a row, are for `finish`, which gets the sums of n rows and two panels at
-    `own_at`.
+    Of `weights` the first is w's address; others, and `factors_at`, a number a row, are for
+    `finish`, which gets the sums of n rows and two panels at `own_at`. sizes are R, O, the bytes of
+    a row and how tiles are used.
     """
     sums = sums_of(kind)
 
     def multiply(
-        rows_at: int,
-        factors_at: int,
-        weights: Arrays,
-        y_at: int,
-        own_at: int,
-        n_rows: int,
-        n_out: int,
-        row_bytes: int,
+        rows_at: int, factors_at: int, weights: Arrays, y_at: int, own_at: int, sizes: Sizes
     ) -> None:
+        n_rows, n_out, row_bytes, by_tiles = sizes
         first, last = share((n_out + SIDE - 1) // SIDE)
         for block in range(first, last):
             start, row = SIDE * block, 0
             w, n_here = weights[0] + start * row_bytes, min(SIDE, n_out - start)
             while row < n_rows:
                 x = rows_at + row * row_bytes
-                n = sums(w, row_bytes, x, n_rows - row, own_at, weights[-1], row == 0)
+                n = sums(w, row_bytes, x, n_rows - row, own_at, by_tiles, row == 0)
                 y = y_at + 4 * (row * n_out + start)
                 finish(own_at, n, weights, start, n_here, factors_at + 4 * row, y, n_out)
                 row += n
 
     return inner(multiply, sums=False)
+
+
+@inner
+def use_of_tiles(tiles_at: int, is_prepared: bool) -> int:
+    """Who prepares all rows before puts them into tiles, if there are any."""
+    if tiles_at == 0:
+        return NO_TILES
+    return IN_TILES if is_prepared else IN_ROWS
 
 
 @inner
@@ -142,6 +153,17 @@ def tiles_for(kind: Kind, n_rows: int) -> int:
 def filled(kind: Kind, n_rows: int) -> int:
     """Rows with those that fill AMX's tiles."""
     return -(-n_rows // TILE_ROWS) * TILE_ROWS if tiles_for(kind, n_rows) else n_rows
+
+
+def in_tiles(kind: Kind, rows: Tensor) -> Tensor:
+    """rows [R, I] of one or two bytes each, as AMX's tiles where so many rows go by it: the same
+    numbers as [R / 16, I / K, 16, K], K of them 64 bytes; zeros up to whole tiles."""
+    n_rows = len(rows)
+    rows = F.pad(rows, (0, missing(rows), 0, filled(kind, n_rows) - n_rows))
+    if tiles_for(kind, n_rows):
+        width = LINE // rows.element_size()
+        rows = rows.view(-1, TILE_ROWS, rows.size(1) // width, width).transpose(1, 2)
+    return rows.contiguous()
 
 
 def in_panels(w: Tensor) -> Tensor:

@@ -123,10 +123,14 @@ def _lines(builder: Build, w: Value, panel: Value, n_panels: int, offset: Value)
     return found
 
 
-def tile_sums(kind: Kind, n_blocks: int, n_panels: int, *, asks: bool = True) -> Any:
+def tile_sums(
+    kind: Kind, n_blocks: int, n_panels: int, *, asks: bool = True, in_tiles: bool = False
+) -> Any:
     """As `line_sums` for sixteen rows a block: X = 16 · blocks. n_lines is a multiple of 16.
 
     `asks` for the panels after these: once for all rows is enough, and costs a fifth of the rest.
+    `in_tiles`: each tile of the rows lies in one piece, where rows that are a power of two apart
+    would drive one another out of the processor's nearest memory.
     """
     first = n_blocks * n_panels  # of the tiles, which are numbers: those before it hold sums
     rows = [first + b for b in range(n_blocks)]
@@ -146,8 +150,8 @@ def tile_sums(kind: Kind, n_blocks: int, n_panels: int, *, asks: bool = True) ->
             _move(builder, "llvm.x86.tileloadd64", tile, at, LONG(LINE))
         for b, tile in enumerate(rows):
             at = add(builder, x, times(builder, x_row, TILE_ROWS * b))
-            at = add(builder, at, times(builder, loop.index, DEPTH))
-            _move(builder, "llvm.x86.tileloadd64", tile, at, x_row)
+            at = add(builder, at, times(builder, loop.index, LINE if in_tiles else DEPTH))
+            _move(builder, "llvm.x86.tileloadd64", tile, at, LONG(LINE) if in_tiles else x_row)
             for p, weight in enumerate(weights):
                 tiles = (n_panels * b + p, tile, weight)
                 call(builder, kind.tile, None, *(BYTE(n) for n in tiles))

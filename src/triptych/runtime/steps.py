@@ -31,6 +31,7 @@ from triptych.runtime.packed import (
     Product,
     activated,
     packed,
+    rounded,
 )
 
 LayOut = Callable[[], Product]
@@ -55,7 +56,7 @@ def for_steps(
     """act(x Wᵀ + b): weight [O, I], bias [O], x [..., I]; x [B, T, I] with T > 1 is a prompt."""
     is_small = precision == "fp32" and weight.numel() <= SMALL
     if precision == "bf16" and has_halves():
-        return activated(HalfRows(weight, bias), activation)
+        return rounded(HalfRows(weight, bias), activation)
     if precision == "int8" or is_small or not has_rows() or not has_onednn():
         return packed(weight, bias, precision, activation)
     return _float_by_rows(weight, bias, precision, activation)

@@ -11,7 +11,7 @@ from torch import Tensor
 from triptych.core.feed_forward import FeedForward
 from triptych.models.gpt import ACTIVATIONS
 from triptych.runtime import gelu
-from triptych.runtime.gelu import FastActivation, has_gelu
+from triptych.runtime.gelu import FastActivation, has_gelu, rounded_gelu
 from triptych.runtime.training import use_fast_training
 
 if not has_gelu():
@@ -99,3 +99,18 @@ def test_what_goes_the_plain_way(monkeypatch: pytest.MonkeyPatch) -> None:
         assert torch.equal(module.activate(given), module.activation(given))
     monkeypatch.setattr(gelu, "can_compile", lambda feature: False)
     assert not is_ours(fast(tanh).activate(x))
+
+
+@BOTH
+def test_before_a_product_that_rounds(activation: Activation) -> None:
+    """In place, to 1e-4; what it is not for goes the plain way."""
+    x = 3 * torch.randn(5, 7, 32, generator=torch.Generator().manual_seed(2))
+    expected, given = activation(x.double()), x.clone()
+    found = rounded_gelu(activation)(given)
+    assert found.data_ptr() == given.data_ptr()
+    torch.testing.assert_close(found.double(), expected, rtol=2e-4, atol=1e-5)
+    assert rounded_gelu(F.relu) is F.relu
+    for other in (x.double(), x[:, :, ::2], x[:, :1, :5]):
+        before = other.clone()
+        torch.testing.assert_close(rounded_gelu(activation)(other), activation(before))
+        assert torch.equal(other, before)
