@@ -110,9 +110,9 @@ class HalfRows:
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self.n_out, self.n_in = self.shape = weight.shape
-        w = weight.detach().bfloat16().contiguous()
-        self.missing, self.w = missing(w), in_panels(w)
-        self.bias = torch.zeros(len(w), dtype=torch.float32, device="cpu")
+        self.missing = missing(weight, torch.bfloat16)
+        self.w = in_panels(weight.detach(), torch.bfloat16)
+        self.bias = torch.zeros(self.n_out, dtype=torch.float32, device="cpu")
         if bias is not None:
             self.bias.copy_(bias.detach())
 

@@ -107,8 +107,7 @@ class Int8Rows:
 
     def __init__(self, w: Tensor, scale: Tensor, bias: Tensor | None) -> None:
         self.n_out, self.n_in = self.shape = w.shape
-        self.missing = missing(w)
-        self.w = in_panels(w)
+        self.missing, self.w = missing(w, torch.int8), in_panels(w, torch.int8)
         self.scale = scale / LEVELS
         self.shift = torch.empty(len(w), dtype=torch.int32, device="cpu")
         for some, sums in zip(torch.split(w, PIECE), torch.split(self.shift, PIECE), strict=True):

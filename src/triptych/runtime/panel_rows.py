@@ -34,6 +34,8 @@ SIDE = 32
 NO_TILES, IN_ROWS, IN_TILES = range(3)
 """How AMX's tiles are used: not, of rows one behind the other, of rows that lie in tiles."""
 Sizes = tuple[int, int, int, int]
+PIECE = 4096
+"""Outputs that are laid out together."""
 SUMS = 4 * SIDE * SIDE
 """Bytes of the sums of so many rows and outputs."""
 
@@ -159,22 +161,30 @@ def in_tiles(kind: Kind, rows: Tensor) -> Tensor:
     """rows [R, I] of one or two bytes each, as AMX's tiles where so many rows go by it: the same
     numbers as [R / 16, I / K, 16, K], K of them 64 bytes; zeros up to whole tiles."""
     n_rows = len(rows)
-    rows = F.pad(rows, (0, missing(rows), 0, filled(kind, n_rows) - n_rows))
+    rows = F.pad(rows, (0, missing(rows, rows.dtype), 0, filled(kind, n_rows) - n_rows))
     if tiles_for(kind, n_rows):
         width = LINE // rows.element_size()
         rows = rows.view(-1, TILE_ROWS, rows.size(1) // width, width).transpose(1, 2)
     return rows.contiguous()
 
 
-def in_panels(w: Tensor) -> Tensor:
-    """w [O, I], of one or two bytes each -> [O / 16, I / D, 16, four bytes as one], D of them four
-    bytes; zeros up to whole tiles."""
-    n_together = DEPTH // w.element_size()
-    w = F.pad(w, (0, missing(w), 0, -len(w) % SIDE))
-    panels = w.view(len(w) // OUTPUTS, OUTPUTS, -1, n_together).view(torch.int32)
-    return panels.transpose(1, 2).contiguous()
+def in_panels(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """weight [O, I], as dtype of one or two bytes -> [O / 16, I / D, 16], of D numbers together as
+    four bytes; zeros up to whole tiles."""
+    n_out, n_in = len(weight), weight.size(1) + missing(weight, dtype)
+    n_together = DEPTH // dtype.itemsize
+    shape = -(-n_out // SIDE) * SIDE // OUTPUTS, n_in // n_together, OUTPUTS
+    panels = torch.empty(shape, dtype=torch.int32, device="cpu")
+    for part, held in zip(
+        torch.split(weight, PIECE), torch.split(panels, PIECE // OUTPUTS), strict=True
+    ):
+        w = part.to(dtype).contiguous()  # in pieces, so that there is no second whole one
+        w = F.pad(w, (0, n_in - w.size(1), 0, -len(w) % SIDE))
+        together = w.view(len(held), OUTPUTS, -1, n_together).view(torch.int32)
+        held.copy_(together.squeeze(3).transpose(1, 2))
+    return panels
 
 
-def missing(w: Tensor) -> int:
-    """Of the columns of w [O, I], those up to whole tiles."""
-    return -w.size(1) % (LINE // w.element_size())
+def missing(rows: Tensor, dtype: torch.dtype) -> int:
+    """Of the columns of rows [N, I], as that type, those up to whole tiles."""
+    return -rows.size(1) % (LINE // dtype.itemsize)
