@@ -35,7 +35,7 @@ def is_ours(y: Tensor) -> bool:
 
 
 @BOTH
-@pytest.mark.parametrize("n_threads", [1, 2, 3])
+@pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("shape", [(16,), (3, 16), (5, 7, 64), (0, 16)])
 def test_values_and_gradients(
     activation: Activation, n_threads: int, shape: tuple[int, ...]

@@ -30,7 +30,7 @@ ROWS = [1, 2, 3, 5, 8, 15]
 SIZES = [(1, 1), (2, 15), (3, 16), (7, 33), (50, 24), (1001, 768)]
 
 
-@pytest.fixture(autouse=True, params=[1, 2, 3])
+@pytest.fixture(autouse=True, params=[1, 3])
 def threads(request: pytest.FixtureRequest) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
