@@ -1,7 +1,5 @@
 """The loops for few rows and one query against torch's own, and which product takes which rows."""
 
-from collections.abc import Iterator
-
 import numba
 import numpy as np
 import pytest
@@ -30,12 +28,7 @@ ROWS = [1, 2, 3, 5, 8, 15]
 SIZES = [(1, 1), (2, 15), (3, 16), (7, 33), (50, 24), (1001, 768)]
 
 
-@pytest.fixture(autouse=True, params=[1, 3])
-def threads(request: pytest.FixtureRequest) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("threads")
 
 
 def given(n_out: int, n_in: int, n_rows: int = 1) -> tuple[Tensor, Tensor, Tensor]:
@@ -251,7 +244,7 @@ def test_one_query(n_keys: int, n_beams: int, masked: bool, width: int) -> None:
     together = q.reshape(2, n_beams, 4, width).transpose(1, 2)  # of a sentence: [B, H, K, D]
     expected = merge(attend(together, k, v, mask)).view(2 * n_beams, 1, 4 * width)
     for found in (attend_one(q, k, v, mask), attend_by_loop(q.squeeze(2), k, v, mask)[:, None]):
-        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(found, expected)
 
 
 def test_large_scores_have_a_softmax() -> None:

@@ -1,7 +1,6 @@
 """All blocks of a step as one loop, against the same blocks one after the other."""
 
 import copy
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -32,12 +31,7 @@ BOUNDS = {"fp32": 1e-5, "bf16": 0.02, "int8": 0.04}
 """Of what differs, as a share of the norm: sums in another order, which rounding may tip over."""
 
 
-@pytest.fixture(autouse=True, params=[1, 3])
-def threads(request: pytest.FixtureRequest) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("threads")
 
 
 @pytest.fixture(
