@@ -2,8 +2,8 @@
 
 What decodes reads every weight once a step and does little with it. Libraries' products are made
 for many rows; this loop asks the memory ahead of what it reads (`benchmarks/kernels.py` compares
-them). Weights stay as they are, a row an output, and each thread has some of the outputs. A row
-comes out the same, to the bit, whatever stands beside it.
+them). Weights stay as they are, a row an output, and threads take some of the outputs. A row comes
+out the same, to the bit, whatever stands beside it.
 
 Shapes: R rows, I columns in, O columns out.
 """
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from triptych.runtime.dots import CHUNK, FLOAT, HALF, Kind, dots
 from triptych.runtime.halves import as_float, as_half
+from triptych.runtime.pieces import NONE_LEFT, take, untaken
 from triptych.runtime.team import (
     Arrays,
     Kernel,
@@ -24,7 +25,6 @@ from triptych.runtime.team import (
     floats,
     inner,
     scratch_for,
-    share,
     thread_number,
 )
 
@@ -32,6 +32,9 @@ BLOCK = 4
 """Outputs that are computed together."""
 TOGETHER = 8
 """Rows that are computed together: with two rows of weights half of AVX-512's registers."""
+
+
+Sizes = tuple[int, int, int, int]
 
 
 def block_of(kind: Kind) -> Any:
@@ -73,33 +76,46 @@ def rounded_pairs(x: Arrays, y: Arrays) -> None:
             y[start + 16 + i] = as_float(as_half(x[start + 2 * i + 1]))
 
 
+@inner
+def multiply_block(
+    block: int, x_at: int, w_at: int, bias: Arrays, y: Arrays, own_at: int, sizes: Sizes
+) -> None:
+    """Four outputs of all rows: w [O, I] as `is_half` says, bias [O], y [R, O]."""
+    is_half, n_rows, n_out, n_in = sizes
+    w_row = (2 if is_half else 4) * n_in
+    found = floats(own_at, 0, (TOGETHER, BLOCK))
+    start = min(BLOCK * block, n_out - BLOCK)  # the last one may have some of those before
+    row, w = 0, w_at + start * w_row
+    while row < n_rows:
+        at, left, n_chunks = x_at + 4 * row * n_in, n_rows - row, w_row // CHUNK
+        if is_half:
+            n = half_block(w, w_row, at, 4 * n_in, n_chunks, left, own_at)
+        else:
+            n = float_block(w, w_row, at, 4 * n_in, n_chunks, left, own_at)
+        for i in range(n):
+            for j in range(BLOCK * block - start, BLOCK):
+                y[row + i, start + j] = found[i, j] + bias[start + j]
+        row += n
+
+
 @Kernel
 def float_rows(data):  # type: ignore[no-untyped-def]
-    (x_at, y_at, scratch_at, own_size, w_at, bias_at, is_half,
-     n_rows, n_out, n_in) = carray(data, 10)  # fmt: skip
+    (x_at, y_at, scratch_at, taken_at, own_size, w_at, bias_at, is_half,
+     n_rows, n_out, n_in) = carray(data, 11)  # fmt: skip
     bias, y = floats(bias_at, 0, (n_out,)), floats(y_at, 0, (n_rows, n_out))
     own_at = scratch_at + thread_number() * own_size
-    found, given_at = floats(own_at, 0, (TOGETHER, BLOCK)), x_at
+    given_at = x_at
     if is_half:
         given_at = own_at + 4 * TOGETHER * BLOCK
         x, given = floats(x_at, 0, (n_rows, n_in)), floats(given_at, 0, (n_rows, n_in))
         for row in range(n_rows):  # by each thread for itself: sooner done than waited for
             rounded_pairs(x[row], given[row])
-    w_row = (2 if is_half else 4) * n_in
-    first, last = share((n_out + BLOCK - 1) // BLOCK)
-    for block in range(first, last):
-        start = min(BLOCK * block, n_out - BLOCK)  # the last one may have some of those before
-        row, w = 0, w_at + start * w_row
-        while row < n_rows:
-            at, left, n_chunks = given_at + 4 * row * n_in, n_rows - row, w_row // CHUNK
-            if is_half:
-                n = half_block(w, w_row, at, 4 * n_in, n_chunks, left, own_at)
-            else:
-                n = float_block(w, w_row, at, 4 * n_in, n_chunks, left, own_at)
-            for i in range(n):
-                for j in range(BLOCK * block - start, BLOCK):
-                    y[row + i, start + j] = found[i, j] + bias[start + j]
-            row += n
+    n_blocks, sizes = (n_out + BLOCK - 1) // BLOCK, (is_half, n_rows, n_out, n_in)
+    first, last, turn = take(taken_at, 0, n_blocks)
+    while turn != NONE_LEFT:
+        for block in range(first, last):
+            multiply_block(block, given_at, w_at, bias, y, own_at, sizes)
+        first, last, turn = take(taken_at, turn, n_blocks)
 
 
 class FewRows:
@@ -121,8 +137,8 @@ class FewRows:
             self.bias[:n_out] = bias.detach()
 
     def numbers(self, n_rows: int) -> tuple[int, ...]:
-        """What the kernel is told after where x [R, I], y [R, O] and its scratch are: first, how
-        many bytes of that are a thread's."""
+        """What the kernel is told after where x [R, I], y [R, O], its scratch and who takes what
+        are: first, how many bytes of scratch are a thread's."""
         own_size = 4 * (TOGETHER * BLOCK + self.is_half * n_rows * self.w.size(1))
         at = self.w.data_ptr(), self.bias.data_ptr()
         return own_size, *at, self.is_half, n_rows, *self.w.shape
@@ -132,6 +148,6 @@ class FewRows:
         rows = F.pad(rows, (0, self.missing)) if self.missing else rows.contiguous()
         y = torch.empty(len(rows), len(self.w), dtype=torch.float32, device="cpu")
         numbers = self.numbers(len(rows))
-        scratch = scratch_for(numbers)
-        self.kernel(*(tensor.data_ptr() for tensor in (rows, y, scratch)), *numbers)
+        given = (rows, y, scratch_for(numbers), untaken())
+        self.kernel(*(tensor.data_ptr() for tensor in given), *numbers)
         return y[:, : self.shape[0]].view(*x.shape[:-1], self.shape[0])

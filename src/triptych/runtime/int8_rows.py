@@ -30,6 +30,7 @@ from triptych.runtime.panel_rows import (
     use_of_tiles,
 )
 from triptych.runtime.panels import BYTES, LINE, finish_rows
+from triptych.runtime.pieces import untaken
 from triptych.runtime.team import Arrays, Kernel, address, floats, inner, scratch_for, thread_number
 
 SMALL = 65_536
@@ -81,16 +82,16 @@ def quantize_all(
 
 @Kernel
 def byte_rows(data):  # type: ignore[no-untyped-def]
-    (x_at, y_at, scratch_at, own_size, _w, _shift, _scale, _bias, tiles_at,
-     largest_at, n_x, n_rows, n_out, n_in) = carray(data, 14)  # fmt: skip
-    weights, own_at = carray(data, 14)[4:9], scratch_at + thread_number() * own_size
+    (x_at, y_at, scratch_at, taken_at, own_size, _w, _shift, _scale, _bias, tiles_at,
+     largest_at, n_x, n_rows, n_out, n_in) = carray(data, 15)  # fmt: skip
+    weights, own_at = carray(data, 15)[5:10], scratch_at + thread_number() * own_size
     if n_x:  # few: by each thread for itself, which is sooner done than waited for
         given_at, largest_at = x_at, own_at + SUMS + LINE
         x_at = largest_at + 4 * n_rows
         quantize_all(given_at, n_rows, n_x, x_at, n_in, largest_at)
     begin_tiles(own_at + SUMS, tiles_at)
     sizes = (n_rows, n_out, n_in, use_of_tiles(tiles_at, n_x == 0))
-    multiply_bytes(x_at, largest_at, weights, y_at, own_at, sizes)
+    multiply_bytes(x_at, largest_at, weights, y_at, own_at, taken_at, sizes)
     end_tiles(own_at + SUMS, tiles_at)
 
 
@@ -118,8 +119,9 @@ class Int8Rows:
             self.bias.copy_(bias.detach())
 
     def numbers(self, n_rows: int, largest: Tensor | None = None) -> tuple[int, ...]:
-        """What the kernel is told after where x [R, I], y [R, O] and its scratch are: first, how
-        many bytes of that are a thread's. With `largest` x is in bytes already."""
+        """What the kernel is told after where x [R, I], y [R, O], its scratch and who takes what
+        are: first, how many bytes of scratch are a thread's. With `largest` x is in bytes already.
+        """
         given = (self.w, self.shift, self.scale, self.bias)
         weights, tiles = (tensor.data_ptr() for tensor in given), tiles_for(BYTES, n_rows)
         n_in = self.n_in + self.missing
@@ -137,6 +139,6 @@ class Int8Rows:
             x = in_tiles(BYTES, x)
         y = torch.empty(n_rows, self.n_out, dtype=torch.float32, device="cpu")
         numbers = self.numbers(n_rows, largest)
-        scratch = scratch_for(numbers)
-        self.kernel(*(tensor.data_ptr() for tensor in (x, y, scratch)), *numbers)
+        given = (x, y, scratch_for(numbers), untaken())
+        self.kernel(*(tensor.data_ptr() for tensor in given), *numbers)
         return y.view(*shape, self.n_out)

@@ -27,7 +27,8 @@ from triptych.runtime.panels import (
     tile_sums,
     write_tiles,
 )
-from triptych.runtime.team import Arrays, Scalar, inner, share
+from triptych.runtime.pieces import NONE_LEFT, take
+from triptych.runtime.team import Arrays, Scalar, inner
 
 SIDE = 32
 """Outputs that are computed together, two panels, and with AMX as many rows."""
@@ -85,7 +86,7 @@ def sums_of(kind: Kind) -> Any:
 
 def multiplier(kind: Kind, finish: Callable[..., None]) -> Any:
     """A function for kernels, which multiplies rows in whatever the kind wants, at `rows_at`, with
-    the outputs that are this thread's.
+    those outputs that this thread takes.
 
     Of `weights` the first is w's address; others, and `factors_at`, a number a row, are for
     `finish`, which gets the sums of n rows and two panels at `own_at`. sizes are R, O, the bytes of
@@ -93,20 +94,42 @@ def multiplier(kind: Kind, finish: Callable[..., None]) -> Any:
     """
     sums = sums_of(kind)
 
-    def multiply(
-        rows_at: int, factors_at: int, weights: Arrays, y_at: int, own_at: int, sizes: Sizes
+    def multiply_block(
+        block: int,
+        rows_at: int,
+        factors_at: int,
+        weights: Arrays,
+        y_at: int,
+        own_at: int,
+        sizes: Sizes,
     ) -> None:
         n_rows, n_out, row_bytes, by_tiles = sizes
-        first, last = share((n_out + SIDE - 1) // SIDE)
-        for block in range(first, last):
-            start, row = SIDE * block, 0
-            w, n_here = weights[0] + start * row_bytes, min(SIDE, n_out - start)
-            while row < n_rows:
-                x = rows_at + row * row_bytes
-                n = sums(w, row_bytes, x, n_rows - row, own_at, by_tiles, row == 0)
-                y = y_at + 4 * (row * n_out + start)
-                finish(own_at, n, weights, start, n_here, factors_at + 4 * row, y, n_out)
-                row += n
+        start, row = SIDE * block, 0
+        w, n_here = weights[0] + start * row_bytes, min(SIDE, n_out - start)
+        while row < n_rows:
+            x = rows_at + row * row_bytes
+            n = sums(w, row_bytes, x, n_rows - row, own_at, by_tiles, row == 0)
+            y = y_at + 4 * (row * n_out + start)
+            finish(own_at, n, weights, start, n_here, factors_at + 4 * row, y, n_out)
+            row += n
+
+    with_block = inner(multiply_block, sums=False)
+
+    def multiply(
+        rows_at: int,
+        factors_at: int,
+        weights: Arrays,
+        y_at: int,
+        own_at: int,
+        taken_at: int,
+        sizes: Sizes,
+    ) -> None:
+        n_blocks = (sizes[1] + SIDE - 1) // SIDE
+        first, last, turn = take(taken_at, 0, n_blocks)
+        while turn != NONE_LEFT:
+            for block in range(first, last):
+                with_block(block, rows_at, factors_at, weights, y_at, own_at, sizes)
+            first, last, turn = take(taken_at, turn, n_blocks)
 
     return inner(multiply, sums=False)
 

@@ -12,6 +12,7 @@ import numpy as np
 from numba import carray
 
 from triptych.runtime.one_query import attend
+from triptych.runtime.pieces import NONE_LEFT, PIECES, taken_from
 from triptych.runtime.row_loops import activate_rows, add_rows, copy_row, norm_rows
 from triptych.runtime.team import (
     Arrays,
@@ -21,38 +22,55 @@ from triptych.runtime.team import (
     run,
     share,
     thread_number,
+    threads,
     wait_for_all,
 )
 
 Sizes = tuple[int, int, int, int]
-PER_PRODUCT, PER_NORM = 14, 2
-"""Numbers of a product, as its kernel wants them, and addresses of a norm."""
+PER_PRODUCT, PER_NORM = 11, 2
+"""Numbers of a product, as its kernel wants them after four addresses, and addresses of a norm."""
 PER_BLOCK = 4 * PER_PRODUCT + 2 * PER_NORM
 """Query-key-value, output, up and down; before attention and before feed-forward."""
 QKV, OUTPUT, UP, DOWN = (2 * PER_NORM + n * PER_PRODUCT for n in range(4))
 """Where in a block's numbers those of each product begin; the norms' are first."""
-PER_CALL = 2 + PER_PRODUCT
+PER_CALL = 6 + PER_PRODUCT
 """Numbers of a thread's call of a product."""
 PER_PAST = 3
 """Where a block's keys and values are, and the positions that have room there."""
 
 
 @inner
-def multiply(product: Arrays, x_at: int, y_at: int, call: Arrays) -> None:
-    """x -> y, those outputs that are this thread's. `call` is what the thread calls the kernel by:
-    where its code is, its scratch, and room for all its numbers, which `product` has but for those
-    of x, y and scratch."""
-    call[2], call[3], call[4] = x_at, y_at, call[1]
-    for i in range(3, PER_PRODUCT):
-        call[2 + i] = product[i]
+def multiply(product: Arrays, x_at: int, y_at: int, taken_at: int, call: Arrays) -> None:
+    """x -> y, those outputs that this thread takes. `call` is what it calls the kernel by: where
+    its code is, its scratch, and room for all its numbers, which `product` has but for those of x,
+    y, scratch and who takes what."""
+    call[2], call[3], call[4], call[5] = x_at, y_at, call[1], taken_at
+    for i in range(PER_CALL - PER_PRODUCT, PER_CALL):
+        call[i] = product[i - PER_CALL + PER_PRODUCT]
     run(call[0], call[2:].ctypes.data)
 
 
 @inner
-def own_outputs(n_out: int, together: int) -> tuple[int, int]:
-    """From where to where the outputs are that this thread's products computed."""
-    first, last = share((n_out + together - 1) // together)
-    return together * first, min(together * last, n_out)
+def add_taken(x_at: int, y_at: int, taken_at: int, sizes: tuple[int, int, int]) -> None:
+    """x += y [R, O], those outputs that this thread took. sizes are R, O and how many outputs are
+    computed together."""
+    n_rows, width, together = sizes
+    n_blocks = (width + together - 1) // together
+    first, last, piece = taken_from(taken_at, 0, n_blocks)
+    while piece != NONE_LEFT:
+        add_rows(x_at, y_at, n_rows, width, together * first, min(together * last, width))
+        first, last, piece = taken_from(taken_at, piece, n_blocks)
+
+
+@inner
+def activate_taken(number: int, x_at: int, taken_at: int, sizes: tuple[int, int, int]) -> None:
+    """In place, those outputs x [R, O] that this thread took."""
+    n_rows, width, together = sizes
+    n_blocks = (width + together - 1) // together
+    first, last, piece = taken_from(taken_at, 0, n_blocks)
+    while piece != NONE_LEFT:
+        activate_rows(number, x_at, n_rows, width, together * first, min(together * last, width))
+        first, last, piece = taken_from(taken_at, piece, n_blocks)
 
 
 @inner
@@ -81,13 +99,14 @@ def attend_new(
 
 @Kernel
 def step(data):  # type: ignore[no-untyped-def]
-    (blocks_at, pasts_at, mask_at, shared_at, own_at, own_size, scratch_at, kernel_at,
+    (blocks_at, pasts_at, mask_at, shared_at, own_at, own_size, scratch_at, taken_at, kernel_at,
      together, activation, eps, n_blocks, n_rows, n_heads, n_keys, d_model, d_ff,
-     ) = carray(data, 17)  # fmt: skip
+     ) = carray(data, 18)  # fmt: skip
     blocks = carray(address(blocks_at), (n_blocks, PER_BLOCK), np.int64)
     pasts = carray(address(pasts_at), (n_blocks, PER_PAST), np.int64)
     eps, sizes = np.int32(eps).view(np.float32), (n_rows, n_heads, n_keys, d_model // n_heads)
-    rows = 4 * n_rows * d_model  # bytes
+    of_model, of_ff = (n_rows, d_model, together), (n_rows, d_ff, together)
+    rows, taken = 4 * n_rows * d_model, 8 * PIECES * threads()  # bytes
     x_at, y_at, values_at = shared_at, shared_at + rows, shared_at + 2 * rows
     qkv_at, hidden_at = shared_at + 3 * rows, shared_at + 6 * rows
     own_at += thread_number() * own_size
@@ -95,26 +114,28 @@ def step(data):  # type: ignore[no-untyped-def]
     call[0], call[1] = kernel_at, scratch_at
     normed_at = own_at + 8 * PER_CALL
     scores_at = normed_at + rows
-    model_first, model_last = own_outputs(d_model, together)
-    ff_first, ff_last = own_outputs(d_ff, together)
     for i in range(n_blocks):
         block = blocks[i]
         norm_1, norm_2 = block[:PER_NORM], block[PER_NORM:QKV]
         qkv, o, up, down = block[QKV:OUTPUT], block[OUTPUT:UP], block[UP:DOWN], block[DOWN:]
 
         norm_rows(x_at, norm_1, eps, normed_at, n_rows, d_model)
-        multiply(qkv, normed_at, qkv_at, call)
+        multiply(qkv, normed_at, qkv_at, taken_at, call)
+        taken_at += taken
         wait_for_all()
         attend_new(qkv_at, pasts[i], mask_at, values_at, scores_at, sizes)
         wait_for_all()
-        multiply(o, values_at, y_at, call)
-        add_rows(x_at, y_at, n_rows, d_model, model_first, model_last)
+        multiply(o, values_at, y_at, taken_at, call)
+        add_taken(x_at, y_at, taken_at, of_model)
+        taken_at += taken
         wait_for_all()
 
         norm_rows(x_at, norm_2, eps, normed_at, n_rows, d_model)
-        multiply(up, normed_at, hidden_at, call)
-        activate_rows(activation, hidden_at, n_rows, d_ff, ff_first, ff_last)
+        multiply(up, normed_at, hidden_at, taken_at, call)
+        activate_taken(activation, hidden_at, taken_at, of_ff)
+        taken_at += taken
         wait_for_all()
-        multiply(down, hidden_at, y_at, call)
-        add_rows(x_at, y_at, n_rows, d_model, model_first, model_last)
+        multiply(down, hidden_at, y_at, taken_at, call)
+        add_taken(x_at, y_at, taken_at, of_model)
+        taken_at += taken
         wait_for_all()

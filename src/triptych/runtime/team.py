@@ -136,9 +136,15 @@ def thread_number() -> Scalar:
 
 
 @inner
+def threads() -> Scalar:
+    """How many run this kernel."""
+    return np.int64(_threads())
+
+
+@inner
 def share(n: int) -> tuple[int, int]:
     """From where to where of n pieces of work this thread does."""
-    part, parts = thread_number(), np.int64(_threads())
+    part, parts = thread_number(), threads()
     return part * n // parts, (part + 1) * n // parts
 
 

@@ -14,6 +14,7 @@ from triptych.core.cache import RaggedCache
 from triptych.runtime.few_rows import FewRows
 from triptych.runtime.packed import Precision, Product
 from triptych.runtime.parts import FastFeedForward, FloatNorm
+from triptych.runtime.pieces import untaken
 from triptych.runtime.row_loops import NUMBERS
 from triptych.runtime.step_loop import PER_BLOCK, PER_CALL, PER_PRODUCT, step
 from triptych.runtime.steps import Rows, most_rows, rows_of
@@ -87,12 +88,20 @@ class WholeStep:
         own_size = 8 * (PER_CALL + (n_rows * self.d_model + cache.length + 1) // 2)
         n_own = n_threads * (own_size + table.scratch_size)
         own = torch.empty(n_own, dtype=torch.uint8, device="cpu")
-        scratch = own[n_threads * own_size :]
+        scratch, taken = own[n_threads * own_size :], untaken(4 * len(rooms))
         result = shared[: x.numel()].view_as(x).copy_(x)
         step(
             *(table.blocks.data_ptr(), pasts.data_ptr(), _address(mask), shared.data_ptr()),
-            *(own.data_ptr(), own_size, scratch.data_ptr(), self.kernel.at, self.together),
-            *(self.activation, self.eps, len(rooms), n_rows, self.n_heads, cache.length),
+            *(own.data_ptr(), own_size, scratch.data_ptr(), taken.data_ptr(), self.kernel.at),
+            *(
+                self.together,
+                self.activation,
+                self.eps,
+                len(rooms),
+                n_rows,
+                self.n_heads,
+                cache.length,
+            ),
             *(self.d_model, self.d_ff),
         )
         return result
@@ -112,14 +121,12 @@ class Table(NamedTuple):
 def _tell(
     blocks: Sequence[Block], numbers: list[list[tuple[int, ...]]], weights: list[int]
 ) -> Table:
-    """Of x, y and scratch, which come first, a product's numbers have nothing yet."""
     rows = []
     for block, products in zip(blocks, numbers, strict=True):
         norms = [(norm.weight, norm.bias) for norm in (block.norm_1, block.norm_2)]
         row = [tensor.data_ptr() for pair in norms for tensor in pair]
         for given in products:
-            product = [0, 0, 0, *given]
-            row += product + [0] * (PER_PRODUCT - len(product))
+            row += [*given, *[0] * (PER_PRODUCT - len(given))]
         rows.append(row)
     found = _numbers(rows)
     assert found.size(1) == PER_BLOCK
