@@ -8,7 +8,7 @@ quarter (`runtime/int8.py`). Without gradients; without oneDNN it is `F.linear`.
 Shapes: I columns in, O columns out.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -16,22 +16,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from triptych.core.products import has_onednn
-from triptych.models.gpt import ACTIVATIONS
 from triptych.runtime.gelu import rounded_gelu
 from triptych.runtime.int8 import int8_linear, quantize_weight
 from triptych.runtime.int8_rows import Int8Rows, has_bytes
+from triptych.runtime.linear import Activation, fused
 
 Precision = Literal["fp32", "bf16", "int8"]
-Activation = Callable[[Tensor], Tensor]
 Product = Callable[[Tensor], Tensor]
 """x [..., I] -> [..., O]."""
 
-FUSED: Mapping[Activation, tuple[str, str]] = {
-    ACTIVATIONS["gelu_tanh"]: ("gelu", "tanh"),
-    F.gelu: ("gelu", "none"),
-    F.relu: ("relu", ""),
-}
-"""Activations that oneDNN applies while a result is still in the cache."""
 SMALL = 65_536
 """Elements up to which a float32 weight stays in the core's own cache: there oneDNN's 12 µs a call
 are longer than the whole of `F.linear` at one row."""
@@ -84,15 +77,16 @@ def library_product(
     return Plain(weight, bias, activation)
 
 
-FEW, PIECE = 16, 256
-"""Rows that go as they are, and rows of a piece."""
+FEW, PIECE, MOST = 16, 256, 1024
+"""Rows that go as they are; rows of whose number larger pieces are a multiple; and their most."""
 
 
 class InPieces:
     """A product whose rows come in few numbers, whatever the prompts.
 
-    oneDNN keeps code, a megabyte or so, for each number of rows (`core/products.py`). More than a
-    few rows go in pieces of 256, and the last of these is filled up to 32, 64, 128 or 256.
+    oneDNN keeps code, a megabyte or so, for each number of rows (`core/products.py`), and lays out
+    weights that are as they were for each piece. More than a few rows go in pieces of 256 to 1,024,
+    and what is left is filled up to 32, 64, 128 or 256.
     """
 
     def __init__(self, product: Product) -> None:
@@ -100,18 +94,33 @@ class InPieces:
 
     def __call__(self, x: Tensor) -> Tensor:
         n_rows = x.numel() // x.size(-1)
-        if n_rows <= FEW or n_rows == PIECE:
+        if n_rows <= FEW:
             return self.product(x)
-        pieces = torch.split(x.reshape(n_rows, -1), PIECE)
-        found = [self.product(_filled_up(piece))[: len(piece)] for piece in pieces]
+        found = [self.product(piece) for piece in _cut(x.reshape(n_rows, -1))]
         y = found[0] if len(found) == 1 else torch.cat(found)
-        return y.view(*x.shape[:-1], -1)
+        return y[:n_rows].view(*x.shape[:-1], -1)
+
+
+def _cut(rows: Tensor) -> list[Tensor]:
+    """rows [R, I] in pieces, with rows of zeros at the end."""
+    pieces = []
+    for piece in torch.split(rows, MOST):
+        left = len(piece) % PIECE
+        if left > PIECE // 2 or left == len(piece):
+            pieces.append(_filled_up(piece))
+        elif left:
+            pieces += [piece[:-left], _filled_up(piece[-left:])]
+        else:
+            pieces.append(piece)
+    return pieces
 
 
 def _filled_up(piece: Tensor) -> Tensor:
-    """piece [n, I] with rows of zeros up to the next power of two, and 32 at least."""
-    missing = max(32, 1 << (len(piece) - 1).bit_length()) - len(piece)
-    return F.pad(piece, (0, 0, 0, missing)) if missing else piece
+    """piece [n, I] with rows of zeros up to the next power of two, from 32 to 256, or a multiple of
+    256."""
+    n = len(piece)
+    whole = -(-n // PIECE) * PIECE if n > PIECE else max(32, 1 << (n - 1).bit_length())
+    return F.pad(piece, (0, 0, 0, whole - n)) if whole > n else piece
 
 
 class OneDnn:
@@ -121,14 +130,11 @@ class OneDnn:
         # Without a number of rows: the layout for one row is slow for all others.
         self.weight: Any = torch.ops.mkldnn._reorder_linear_weight(weight)
         self.bias, self.dtype = bias, weight.dtype
-        name, algorithm = FUSED.get(activation, ("none", "")) if activation else ("none", "")
-        self.fused = name, algorithm
-        self.activation = activation if name == "none" else None
+        self.name, self.algorithm, self.activation = fused(activation)
 
     def __call__(self, x: Tensor) -> Tensor:
-        name, algorithm = self.fused
         y: Tensor = torch.ops.mkldnn._linear_pointwise(
-            x.to(self.dtype), self.weight, self.bias, name, [], algorithm
+            x.to(self.dtype), self.weight, self.bias, self.name, [], self.algorithm
         )
         return y if self.activation is None else self.activation(y)
 

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from triptych.core.attention import MultiHeadAttention
 from triptych.core.feed_forward import FeedForward
-from triptych.runtime.linear import fast_linear
+from triptych.runtime.linear import Activation, fast_linear
 from triptych.runtime.one_query import attend_by_loop
 from triptych.runtime.openmp import has_team
-from triptych.runtime.packed import Activation, Precision, Product, packed
+from triptych.runtime.packed import Precision, Product, packed
 from triptych.runtime.steps import for_steps
 
 MakeProduct = Callable[[Tensor, Tensor, Activation | None], Product]

@@ -18,12 +18,11 @@ from triptych.runtime.few_rows import FewRows
 from triptych.runtime.half_rows import HalfRows, has_halves
 from triptych.runtime.instructions import AVX_512, FMA, NEON, can_compile
 from triptych.runtime.int8_rows import Int8Rows
-from triptych.runtime.linear import fast_linear
+from triptych.runtime.linear import Activation, fast_linear
 from triptych.runtime.openmp import has_team
 from triptych.runtime.packed import (
     SMALL,
     Activated,
-    Activation,
     InPieces,
     OneDnn,
     Plain,

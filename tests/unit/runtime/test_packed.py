@@ -120,10 +120,19 @@ def test_few_numbers_of_rows_reach_the_library() -> None:
         return x + 1
 
     pieces = packed.InPieces(product)
-    for n in range(1, 900):
+    for n in range(1, 2400):
         x = torch.randn(n, 3)
         assert torch.equal(pieces(x), x + 1)
-    assert set(seen) == {*range(1, 17), 32, 64, 128, 256}
+    assert set(seen) == {*range(1, 17), 32, 64, 128, 256, 512, 768, 1024}
+
+
+@pytest.mark.parametrize(("n", "sizes"), [(512, [512]), (300, [256, 64]), (700, [768]), (40, [64]),
+                                          (1025, [1024, 32]), (1300, [1024, 256, 32]),
+                                          (1500, [1024, 512])])  # fmt: skip
+def test_weights_are_laid_out_for_few_pieces(n: int, sizes: list[int]) -> None:
+    seen = []
+    packed.InPieces(lambda x: seen.append(len(x)) or x)(torch.randn(n, 3))
+    assert seen == sizes
 
 
 @pytest.mark.usefixtures("library")
