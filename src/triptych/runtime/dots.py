@@ -115,25 +115,30 @@ def dots(kind: Kind, n_x: int, n_weights: int) -> Any:
     return for_kernels(7, build)
 
 
-def weighted_sum(n_chunks: int) -> Any:
+def weighted_sum(kind: Kind, n_chunks: int) -> Any:
     """A function for kernels, (weights, v, v_row, n_rows, y) -> nothing: Σ weights[i] · v[i] of
-    n_rows ≥ 1 rows of so many chunks of floats, y. All but `n_rows` are addresses, or bytes from
-    one row to the next."""
+    n_rows ≥ 1 rows of so many chunks, y in float32 and in the order that x has in `dots`. All but
+    `n_rows` are addresses, or bytes from one row to the next."""
+    n_vectors = n_chunks * kind.x_bytes // CHUNK
 
     def build(builder: Build, given: Any) -> None:
         weights, v, v_row, n_rows, y = given
         loop = Loop(builder, n_rows)
-        totals = [loop.carried(ir.Constant(FLOATS, [0] * 16)) for _ in range(n_chunks)]
+        totals = [loop.carried(ir.Constant(FLOATS, [0] * 16)) for _ in range(n_vectors)]
         weight = load(builder, add(builder, weights, times(builder, loop.index, 4)), INT)
         weight = builder.bitcast(everywhere(builder, weight), FLOATS)
         row, ahead = add(builder, v, builder.mul(v_row, loop.index)), times(builder, v_row, AHEAD)
-        sums = []
-        for chunk, total in enumerate(totals):
+        held: list[Value] = []
+        for chunk in range(n_chunks):
             at = add(builder, row, CHUNK * chunk)
             ask_for(builder, add(builder, at, ahead))
-            sums.append(_add_floats(builder, total, [weight], at))
+            held += kind.weights(builder, at)
+        sums = [
+            call(builder, "llvm.fma.v16f32", FLOATS, value, weight, total)
+            for value, total in zip(held, totals, strict=True)
+        ]
         loop.end(*zip(totals, sums, strict=True))
-        for chunk, total in enumerate(sums):
-            store(builder, total, add(builder, y, CHUNK * chunk))
+        for number, total in enumerate(sums):
+            store(builder, total, add(builder, y, CHUNK * number))
 
     return for_kernels(5, build)

@@ -2,8 +2,9 @@
 
 A step reads every weight once, and that is nearly all of its time. So weights are packed for
 their product (`runtime/packed.py`), queries, keys and values come from one, and what is left is a
-dozen small operations a block. Sums along the stack, norms, attention and the cache are in float32
-whatever the weights are: they cost little there, and bf16 attention is the slower on a CPU.
+dozen small operations a block. Sums along the stack, norms and attention are in float32 whatever
+the weights are: they cost little there. Keys and values are in bfloat16 where the weights are and
+the processor multiplies it.
 
 Shapes: B batch, T new positions, S all positions seen, E model width, H heads, D head width.
 """
@@ -33,7 +34,7 @@ from triptych.runtime.parts import (
     split,
     steps_kit,
 )
-from triptych.runtime.steps import for_steps
+from triptych.runtime.steps import for_steps, type_of_past
 from triptych.runtime.whole_step import whole_step
 
 
@@ -56,7 +57,8 @@ class FastGpt:
     def __init__(self, gpt: Gpt, precision: Precision = "fp32") -> None:
         self.gpt, self.config, self.precision = gpt, gpt.config, precision
         kit = steps_kit(precision)
-        self.blocks = one_by_one(lambda block: _FastBlock(block, kit), gpt.blocks)
+        held = type_of_past(precision, gpt.config.d_model // gpt.config.n_heads)
+        self.blocks = one_by_one(lambda block: _FastBlock(block, kit, held), gpt.blocks)
         self.step = whole_step(self.blocks, precision)
         self.norm = FloatNorm(gpt.norm)
         self.head = for_steps(gpt.token_embedding.weight, None, precision)
@@ -96,10 +98,11 @@ class FastGpt:
 class _FastBlock:
     """x + SelfAttention(LayerNorm(x)), then x + FeedForward(LayerNorm(x)), on x [B, T, E]."""
 
-    def __init__(self, block: nn.Module, kit: Kit) -> None:
+    def __init__(self, block: nn.Module, kit: Kit, held: torch.dtype) -> None:
+        """Keys and values are kept in `held`."""
         assert isinstance(block, Block)
         given = block.self_attention
-        self.n_heads = given.n_heads
+        self.n_heads, self.held = given.n_heads, held
         self.w_qkv = joined(kit, scaled_queries(given), affine(given.w_k), affine(given.w_v))
         self.w_o = kit.product(*affine(given.w_o), None)
         self.feed_forward = FastFeedForward(kit, block.feed_forward)
@@ -114,9 +117,11 @@ class _FastBlock:
     def _attend(self, qkv: Tensor, view: _View, past: SelfAttentionCache | None) -> Tensor:
         q, k, v = split(qkv, 3, self.n_heads)
         if past is not None:
-            k, v = past.extend(lambda: (k, v))
+            kept = past.extend(lambda: (k.to(self.held), v.to(self.held)))
+            k, v = kept if past.length > k.size(2) else (k, v)  # of a prompt, as they come
         if q.size(2) == 1:
             return attend_one(q, k, v, view.mask)
+        k, v = k.float(), v.float()
         values = F.scaled_dot_product_attention(
             q, k, v, attn_mask=view.mask, is_causal=view.is_causal, scale=1.0
         )

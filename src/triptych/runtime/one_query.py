@@ -13,14 +13,15 @@ from numba import carray
 from torch import Tensor
 
 from triptych.runtime.dots import CHUNK, FLOAT, dots, weighted_sum
-from triptych.runtime.exponential import exp
+from triptych.runtime.half_query import attend_halves
 from triptych.runtime.instructions import ask_for, for_kernels
+from triptych.runtime.row_loops import softmax, weigh
 from triptych.runtime.team import Arrays, Kernel, Scalar, address, floats, inner, share
 
 LINE = 64
 """Bytes that come from the memory together."""
 dot_1, dot_4 = dots(FLOAT, 1, 1), dots(FLOAT, 1, 4)
-sum_1, sum_4 = weighted_sum(1), weighted_sum(4)
+sum_1, sum_4 = weighted_sum(FLOAT, 1), weighted_sum(FLOAT, 4)
 ask_for_line = for_kernels(1, lambda builder, given: ask_for(builder, *given))
 
 
@@ -30,19 +31,6 @@ def dot(a: Arrays, b: Arrays) -> Scalar:
     for i in range(len(a)):
         total += a[i] * b[i]
     return total
-
-
-@inner
-def softmax(scores: Arrays) -> None:
-    """In place. A score of minus infinity has no weight."""
-    largest, total = scores[0], np.float32(0)
-    for s in range(1, len(scores)):
-        largest = max(largest, scores[s])
-    for s in range(len(scores)):
-        scores[s] = exp(scores[s] - largest)
-        total += scores[s]
-    for s in range(len(scores)):
-        scores[s] /= total
 
 
 @inner
@@ -110,27 +98,28 @@ def attend(
     """One head of one query: q [D], k and v [S, D], mask [S], added to the scores unless its
     address is 0 -> y [D]; in scores [S] is what it weighs."""
     score(q_at, k_at, n_keys, width, scores_at)
-    scores = floats(scores_at, 0, (n_keys,))
-    if mask_at != 0:
-        mask = floats(mask_at, 0, (n_keys,))
-        for s in range(n_keys):
-            scores[s] += mask[s]
-    softmax(scores)
+    weigh(scores_at, mask_at, n_keys)
     mix(scores_at, v_at, n_keys, width, y_at)
 
 
 @Kernel
 def attend_heads(data):  # type: ignore[no-untyped-def]
     (q_at, k_at, v_at, mask_at, scores_at, y_at, q_row, q_head, k_row, k_head, v_row, v_head,
-     n_rows, n_heads, n_beams, n_keys, width) = carray(data, 17)  # fmt: skip
+     n_rows, n_heads, n_beams, n_keys, width, is_half) = carray(data, 18)  # fmt: skip
     first, last = share(n_rows * n_heads)
+    size = 2 if is_half else 4  # bytes
     for task in range(first, last):
         row, head = task // n_heads, task % n_heads
         text = row // n_beams
         q = q_at + 4 * (row * q_row + head * q_head)
-        k, v = k_at + 4 * (text * k_row + head * k_head), v_at + 4 * (text * v_row + head * v_head)
-        at, y = scores_at + 4 * task * n_keys, y_at + 4 * task * width
-        attend(q, k, v, mask_at and mask_at + 4 * text * n_keys, n_keys, width, at, y)
+        k = k_at + size * (text * k_row + head * k_head)
+        v = v_at + size * (text * v_row + head * v_head)
+        at, y = scores_at + 4 * task * (n_keys + width), y_at + 4 * task * width
+        mask = mask_at and mask_at + 4 * text * n_keys
+        if is_half:
+            attend_halves(q, k, v, mask, n_keys, width, at, y)
+        else:
+            attend(q, k, v, mask, n_keys, width, at, y)
 
 
 @Kernel
@@ -164,18 +153,20 @@ def attend_past_heads(data):  # type: ignore[no-untyped-def]
 
 def attend_by_loop(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     """q [R, H, D], scaled, k and v [B, H, S, D] of which each serves R / B rows in turn, mask
-    [B, S] or of that many numbers, added to the scores -> values [R, H · D], all in float32.
+    [B, S] or of that many numbers, added to the scores -> values [R, H · D]; all in float32, or k
+    and v in bfloat16, if D is a multiple of `half_query.py:WIDTHS`.
 
     Of q the last dimension, of k and v the last two have to be without gaps.
     """
     (n_rows, n_heads, width), n_keys = q.shape, k.size(2)
-    scores = torch.empty(n_rows * n_heads * n_keys, dtype=torch.float32, device="cpu")
+    room = n_rows * n_heads * (n_keys + width)
+    scores = torch.empty(room, dtype=torch.float32, device="cpu")
     y = torch.empty(n_rows, n_heads * width, dtype=torch.float32, device="cpu")
     at = 0 if mask is None else mask.data_ptr()
     attend_heads(
         *(q.data_ptr(), k.data_ptr(), v.data_ptr(), at, scores.data_ptr(), y.data_ptr()),
         *(q.stride(0), q.stride(1), k.stride(0), k.stride(1), v.stride(0), v.stride(1)),
-        *(n_rows, n_heads, n_rows // max(len(k), 1), n_keys, width),
+        *(n_rows, n_heads, n_rows // max(len(k), 1), n_keys, width, k.dtype == torch.bfloat16),
     )
     return y
 

@@ -1,4 +1,5 @@
-"""What stands between the products of a block, as loops over rows: norms, activations, sums.
+"""What stands between the products of a block, as loops over rows: norms, activations, sums,
+softmax.
 
 Shapes: R rows, E columns; `first` and `last` are the columns that a thread has.
 """
@@ -32,6 +33,30 @@ def copy_row(from_at: int, to_at: int, width: int) -> None:
     x, y = floats(from_at, 0, (width,)), floats(to_at, 0, (width,))
     for i in range(width):
         y[i] = x[i]
+
+
+@inner
+def softmax(scores: Arrays) -> None:
+    """In place. A score of minus infinity has no weight."""
+    largest, total = scores[0], np.float32(0)
+    for s in range(1, len(scores)):
+        largest = max(largest, scores[s])
+    for s in range(len(scores)):
+        scores[s] = exp(scores[s] - largest)
+        total += scores[s]
+    for s in range(len(scores)):
+        scores[s] /= total
+
+
+@inner
+def weigh(scores_at: int, mask_at: int, n_keys: int) -> None:
+    """In place, scores [S] plus mask [S], unless its address is 0, as weights."""
+    scores = floats(scores_at, 0, (n_keys,))
+    if mask_at != 0:
+        mask = floats(mask_at, 0, (n_keys,))
+        for s in range(n_keys):
+            scores[s] += mask[s]
+    softmax(scores)
 
 
 @inner

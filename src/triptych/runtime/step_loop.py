@@ -11,7 +11,9 @@ Shapes: R rows, H heads, S key positions with the new one, D head width, E = H Â
 import numpy as np
 from numba import carray
 
+from triptych.runtime.half_query import attend_halves
 from triptych.runtime.one_query import attend
+from triptych.runtime.panels import OUTPUTS, round_chunks
 from triptych.runtime.pieces import NONE_LEFT, PIECES, taken_from
 from triptych.runtime.row_loops import activate_rows, add_rows, copy_row, norm_rows
 from triptych.runtime.team import (
@@ -26,7 +28,7 @@ from triptych.runtime.team import (
     wait_for_all,
 )
 
-Sizes = tuple[int, int, int, int]
+Sizes = tuple[int, int, int, int, int]
 PER_PRODUCT, PER_NORM = 11, 2
 """Numbers of a product, as its kernel wants them after four addresses, and addresses of a norm."""
 PER_BLOCK = 4 * PER_PRODUCT + 2 * PER_NORM
@@ -79,32 +81,40 @@ def attend_new(
 ) -> None:
     """qkv [R, 3, H, D] -> values [R, H, D]; keys and values are written where the past ends.
 
-    mask [R, S] is added to the scores, unless its address is 0; at `scores_at` is room for S. sizes
-    are R, H, S and D.
+    mask [R, S] is added to the scores, unless its address is 0; at `scores_at` is room for S + D.
+    sizes are R, H, S, D, and whether the past is in bfloat16.
     """
-    n_rows, n_heads, n_keys, width = sizes
+    n_rows, n_heads, n_keys, width, is_half = sizes
     size, room = 4 * width, past[2]  # bytes of a head's row, and rows
+    held = size // 2 if is_half else size
     first, last = share(n_rows * n_heads)
     for task in range(first, last):
         row, head = task // n_heads, task % n_heads
         q_at = qkv_at + (3 * row * n_heads + head) * size
         k_at, v_at = q_at + n_heads * size, q_at + 2 * n_heads * size
-        past_k_at, past_v_at = past[0] + task * room * size, past[1] + task * room * size
-        copy_row(k_at, past_k_at + (n_keys - 1) * size, width)
-        copy_row(v_at, past_v_at + (n_keys - 1) * size, width)
+        past_k_at, past_v_at = past[0] + task * room * held, past[1] + task * room * held
+        new_k_at, new_v_at = past_k_at + (n_keys - 1) * held, past_v_at + (n_keys - 1) * held
         mask = mask_at and mask_at + 4 * row * n_keys
         y_at = values_at + task * size
-        attend(q_at, past_k_at, past_v_at, mask, n_keys, width, scores_at, y_at)
+        if is_half:
+            round_chunks(k_at, width // OUTPUTS, new_k_at)
+            round_chunks(v_at, width // OUTPUTS, new_v_at)
+            attend_halves(q_at, past_k_at, past_v_at, mask, n_keys, width, scores_at, y_at)
+        else:
+            copy_row(k_at, new_k_at, width)
+            copy_row(v_at, new_v_at, width)
+            attend(q_at, past_k_at, past_v_at, mask, n_keys, width, scores_at, y_at)
 
 
 @Kernel
 def step(data):  # type: ignore[no-untyped-def]
     (blocks_at, pasts_at, mask_at, shared_at, own_at, own_size, scratch_at, taken_at, kernel_at,
-     together, activation, eps, n_blocks, n_rows, n_heads, n_keys, d_model, d_ff,
-     ) = carray(data, 18)  # fmt: skip
+     together, activation, eps, n_blocks, n_rows, n_heads, n_keys, d_model, d_ff, is_half,
+     ) = carray(data, 19)  # fmt: skip
     blocks = carray(address(blocks_at), (n_blocks, PER_BLOCK), np.int64)
     pasts = carray(address(pasts_at), (n_blocks, PER_PAST), np.int64)
-    eps, sizes = np.int32(eps).view(np.float32), (n_rows, n_heads, n_keys, d_model // n_heads)
+    eps = np.int32(eps).view(np.float32)
+    sizes = (n_rows, n_heads, n_keys, d_model // n_heads, is_half)
     of_model, of_ff = (n_rows, d_model, together), (n_rows, d_ff, together)
     rows, taken = 4 * n_rows * d_model, 8 * PIECES * threads()  # bytes
     x_at, y_at, values_at = shared_at, shared_at + rows, shared_at + 2 * rows

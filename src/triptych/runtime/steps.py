@@ -15,6 +15,7 @@ from torch import Tensor
 
 from triptych.core.products import has_onednn
 from triptych.runtime.few_rows import FewRows
+from triptych.runtime.half_query import WIDTHS
 from triptych.runtime.half_rows import HalfRows, has_halves
 from triptych.runtime.instructions import AVX_512, FMA, NEON, can_compile
 from triptych.runtime.int8_rows import Int8Rows
@@ -59,6 +60,12 @@ def for_steps(
     if precision == "int8" or is_small or not has_rows() or not has_onednn():
         return packed(weight, bias, precision, activation)
     return _float_by_rows(weight, bias, precision, activation)
+
+
+def type_of_past(precision: Precision, width: int) -> torch.dtype:
+    """Of the keys and values that a decoder keeps, with heads so wide."""
+    is_half = precision == "bf16" and has_halves() and width % WIDTHS == 0
+    return torch.bfloat16 if is_half else torch.float32
 
 
 Rows = FewRows | HalfRows | Int8Rows

@@ -27,6 +27,7 @@ class Block(Protocol):
     """x + w_o(attention(w_qkv(norm_1(x)))), then x + feed_forward(norm_2(x))."""
 
     n_heads: int
+    held: torch.dtype
     norm_1: FloatNorm
     norm_2: FloatNorm
     w_qkv: Product
@@ -41,6 +42,7 @@ class WholeStep:
         self.blocks, self.products, self.most = blocks, products, most
         _, o, up, _ = products[0]
         self.d_model, self.d_ff, self.n_heads = o.shape[0], up.shape[0], blocks[0].n_heads
+        self.held = blocks[0].held
         self.activation = NUMBERS[blocks[0].feed_forward.activation]
         self.eps = int(np.float32(blocks[0].norm_1.eps).view(np.int32))
         self.kernel, self.together = o.kernel, o.together
@@ -58,7 +60,7 @@ class WholeStep:
 
     def takes(self, x: Tensor, cache: RaggedCache) -> bool:
         """Whether x [R, T, E] is one new position of rows that have a past, and few of them; and
-        the past is of such a model, in float32."""
+        the past is of such a model."""
         is_step = x.size(1) == 1 and 0 < len(x) <= self.most and cache.length > 0
         return is_step and len(cache.layers) == len(self.blocks) and all(
             self._holds(past, len(x)) for layer in cache.layers
@@ -66,7 +68,7 @@ class WholeStep:
         )  # fmt: skip
 
     def _holds(self, past: Tensor | None, n_rows: int) -> bool:
-        if past is None or past.dtype != torch.float32 or not past.is_contiguous():
+        if past is None or past.dtype != self.held or not past.is_contiguous():
             return False
         return past.shape[:2] + past.shape[3:] == (n_rows, self.n_heads, self.width)
 
@@ -78,31 +80,24 @@ class WholeStep:
     def __call__(self, x: Tensor, mask: Tensor | None, cache: RaggedCache) -> Tensor:
         """x [R, 1, E], mask [R, 1, 1, S], added to the scores -> [R, 1, E]. The new keys and values
         are written into the cache."""
-        n_rows, n_threads = len(x), torch.get_num_threads()
-        new = x.view(n_rows, self.n_heads, 1, self.width)
+        n_rows, n_threads, n_blocks = len(x), torch.get_num_threads(), len(self.blocks)
+        new = x.new_empty(n_rows, self.n_heads, 1, self.width, dtype=self.held)
         rooms = [layer.self_attention.grow(new) for layer in cache.layers]
         pasts = _numbers([(k.data_ptr(), v.data_ptr(), k.size(2)) for k, v in rooms])
         n_shared = n_rows * (6 * self.d_model + self.d_ff)
         shared = torch.empty(n_shared, dtype=torch.float32, device="cpu")
         table = self._table(n_rows)
-        own_size = 8 * (PER_CALL + (n_rows * self.d_model + cache.length + 1) // 2)
+        n_floats = n_rows * self.d_model + cache.length + self.width
+        own_size = 8 * (PER_CALL + (n_floats + 1) // 2)
         n_own = n_threads * (own_size + table.scratch_size)
         own = torch.empty(n_own, dtype=torch.uint8, device="cpu")
-        scratch, taken = own[n_threads * own_size :], untaken(4 * len(rooms))
+        scratch, taken = own[n_threads * own_size :], untaken(4 * n_blocks)
         result = shared[: x.numel()].view_as(x).copy_(x)
         step(
             *(table.blocks.data_ptr(), pasts.data_ptr(), _address(mask), shared.data_ptr()),
             *(own.data_ptr(), own_size, scratch.data_ptr(), taken.data_ptr(), self.kernel.at),
-            *(
-                self.together,
-                self.activation,
-                self.eps,
-                len(rooms),
-                n_rows,
-                self.n_heads,
-                cache.length,
-            ),
-            *(self.d_model, self.d_ff),
+            *(self.together, self.activation, self.eps, n_blocks, n_rows, self.n_heads),
+            *(cache.length, self.d_model, self.d_ff, self.held == torch.bfloat16),
         )
         return result
 
@@ -165,4 +160,4 @@ def whole_step(blocks: Sequence[Block], precision: Precision) -> WholeStep | Non
 def _kind(block: Block, products: Sequence[Rows]) -> tuple[object, ...]:
     """What the loop takes to be the same in every block, beside the norms' epsilon."""
     shapes = [(product.kernel, product.shape, product.w.dtype) for product in products]
-    return block.n_heads, block.feed_forward.activation, *shapes
+    return block.n_heads, block.held, block.feed_forward.activation, *shapes

@@ -247,6 +247,31 @@ def test_one_query(n_keys: int, n_beams: int, masked: bool, width: int) -> None:
         torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.parametrize("n_keys", [1, 2, 17, 300])
+@pytest.mark.parametrize("n_beams", [1, 3])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("width", [32, 64, 96])  # of heads: chunks of 32, two at a time
+def test_one_query_of_keys_and_values_in_bfloat16(
+    n_keys: int, n_beams: int, masked: bool, width: int
+) -> None:
+    """Which become float32 exactly, as if they had been so all the time."""
+    generator = torch.Generator().manual_seed(1)
+    q, k, v = heads(2 * n_beams, n_keys, generator, width)
+    k, v = k.bfloat16().contiguous(), v.bfloat16().contiguous()
+    mask = None
+    if masked:
+        mask = additive(torch.rand(2, 1, 1, n_keys, generator=generator) < 0.6)
+        mask[..., -1] = 0
+    expected = attend_one(q, k.float(), v.float(), mask)
+    torch.testing.assert_close(attend_one(q, k, v, mask), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_other_widths_in_bfloat16_go_as_float32() -> None:
+    q, k, v = heads(2, 9, torch.Generator().manual_seed(1), width=24)
+    expected = attend_one(q, k.bfloat16().float(), v.bfloat16().float(), None)
+    assert torch.equal(attend_one(q, k.bfloat16(), v.bfloat16(), None), expected)
+
+
 def test_large_scores_have_a_softmax() -> None:
     q, k, v = heads(2, 5, torch.Generator().manual_seed(2))
     found = attend_one(q * 1e4, k, v, None)

@@ -120,18 +120,18 @@ def test_a_number_that_is_none_is_not_hidden(precision: Precision) -> None:
 
 def test_which_steps_it_takes(precision: Precision) -> None:
     """One new position of a few rows that have a past."""
-    step, most = twins(precision)[0].step, MOST
+    whole, most = twins(precision)[0], MOST
+    step = whole.step
     assert step is not None
     if precision == "fp32" or isinstance(step.products[0][0], FewRows):
         most = steps.most_rows(precision)
-    model = Gpt(CONFIG)
     for n_past, n_rows, n_new, taken in (
         (0, 1, 1, False), (2, 1, 2, False), (2, 1, 1, True), (2, most, 1, True),
         (2, most + 1, 1, False),
     ):  # fmt: skip
-        cache = model.new_cache(n_rows, 4)
+        cache = whole.new_cache(n_rows, 4)
         if n_past:
-            model(torch.zeros(n_rows, n_past, dtype=torch.long), cache=cache)
+            whole(torch.zeros(n_rows, n_past, dtype=torch.long), cache=cache)
         assert step.takes(torch.zeros(n_rows, n_new, 64), cache) == taken
 
 
@@ -187,6 +187,31 @@ def test_the_past_of_another_model_is_left_to_the_blocks(other: str) -> None:
     else:
         with pytest.raises((RuntimeError, IndexError)):
             whole(ids[:, 3:], cache=cache)
+
+
+@torch.inference_mode()
+def test_what_is_kept_in_bfloat16(precision: Precision) -> None:
+    """Keys and values of weights that are, where the processor multiplies it."""
+    whole, _ = twins(precision)
+    cache = whole.new_cache(1, 4)
+    for ids in (some_ids(1, 3), some_ids(1, 1)):
+        whole(ids, cache=cache)
+        held = cache.layers[0].self_attention.k
+        assert held is not None
+        is_half = precision == "bf16" and steps.has_halves()
+        assert held.dtype == (torch.bfloat16 if is_half else torch.float32)
+
+
+@torch.inference_mode()
+def test_a_past_in_float32_goes_on_so(precision: Precision) -> None:
+    """One that the module itself made, whatever the twin keeps: by the blocks."""
+    whole, _ = twins(precision)
+    ids, cache = some_ids(2, 6), whole.gpt.new_cache(2, 6)
+    whole.gpt(ids[:, :3], cache=cache)
+    for new in ids[:, 3:].split([1, 2], dim=1):  # a step, and more positions than one
+        found = whole(new, cache=cache)
+    assert_alike(found, whole.gpt(ids)[:, 4:], precision)
+    assert cache.layers[0].self_attention.k.dtype == torch.float32
 
 
 def test_blocks_that_differ_go_one_by_one() -> None:
