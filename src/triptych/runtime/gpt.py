@@ -116,14 +116,14 @@ class _FastBlock:
 
     def _attend(self, qkv: Tensor, view: _View, past: SelfAttentionCache | None) -> Tensor:
         q, k, v = split(qkv, 3, self.n_heads)
+        k, v = k.to(self.held), v.to(self.held)
         if past is not None:
-            kept = past.extend(lambda: (k.to(self.held), v.to(self.held)))
-            k, v = kept if past.length > k.size(2) else (k, v)  # of a prompt, as they come
+            kept = past.extend(lambda: (k, v))
+            k, v = kept if past.length > k.size(2) else (k, v)  # of a prompt, without gaps
         if q.size(2) == 1:
             return attend_one(q, k, v, view.mask)
-        k, v = k.float(), v.float()
         values = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=view.mask, is_causal=view.is_causal, scale=1.0
+            q.to(k.dtype), k, v, attn_mask=view.mask, is_causal=view.is_causal, scale=1.0
         )
         return merge(values)
 

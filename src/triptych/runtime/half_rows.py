@@ -22,13 +22,12 @@ from triptych.runtime.panel_rows import (
     end_tiles,
     filled,
     in_panels,
-    in_tiles,
     missing,
     multiplier,
     tiles_for,
     use_of_tiles,
 )
-from triptych.runtime.panels import HALVES, LINE, OUTPUTS, add_bias, round_chunks
+from triptych.runtime.panels import HALVES, LINE, add_bias, round_lines
 from triptych.runtime.pieces import untaken
 from triptych.runtime.team import (
     Arrays,
@@ -39,7 +38,9 @@ from triptych.runtime.team import (
     scratch_for,
     thread_number,
 )
+from triptych.runtime.tiled import in_tiles
 
+HALVES_OF_LINE = LINE // 2
 SMALL = 32_768
 """Numbers of all rows up to which each thread rounds them for itself."""
 
@@ -76,10 +77,10 @@ def halve_all(x_at: int, n_rows: int, n_x: int, rows_at: int, n_in: int) -> None
     for row in range(n_rows):
         x = floats(x_at, row * n_x, (n_x,))
         halves = carray(address(rows_at + 2 * row * n_in), n_in, np.uint16)
-        n_chunks = n_x // OUTPUTS
-        if n_chunks:
-            round_chunks(x_at + 4 * row * n_x, n_chunks, rows_at + 2 * row * n_in)
-        for i in range(n_chunks * OUTPUTS, n_x):
+        n_lines = n_x // HALVES_OF_LINE
+        if n_lines:
+            round_lines(x_at + 4 * row * n_x, n_lines, rows_at + 2 * row * n_in, LINE)
+        for i in range(n_lines * HALVES_OF_LINE, n_x):
             halves[i] = as_half(x[i])
         halves[n_x:] = 0
 
@@ -129,7 +130,10 @@ class HalfRows:
         shape, x = x.shape[:-1], x.reshape(-1, x.size(-1))
         n_rows, n_filled = len(x), filled(HALVES, len(x))
         is_rounded = n_filled * (self.n_in + self.missing) > SMALL
-        x = in_tiles(HALVES, x.bfloat16()) if is_rounded else x.float().contiguous()
+        if is_rounded:
+            x = in_tiles(HALVES, x if x.dtype == torch.bfloat16 else x.float(), torch.bfloat16)
+        else:
+            x = x.float().contiguous()
         y = torch.empty(n_rows, self.n_out, dtype=torch.float32, device="cpu")
         numbers = self.numbers(n_rows, is_rounded)
         given = (x, y, scratch_for(numbers), untaken())

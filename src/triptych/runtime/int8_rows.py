@@ -23,7 +23,6 @@ from triptych.runtime.panel_rows import (
     end_tiles,
     filled,
     in_panels,
-    in_tiles,
     missing,
     multiplier,
     tiles_for,
@@ -32,6 +31,7 @@ from triptych.runtime.panel_rows import (
 from triptych.runtime.panels import BYTES, LINE, finish_rows
 from triptych.runtime.pieces import untaken
 from triptych.runtime.team import Arrays, Kernel, address, floats, inner, scratch_for, thread_number
+from triptych.runtime.tiled import in_tiles
 
 SMALL = 65_536
 """Bytes of all rows up to which each thread makes them for itself."""
@@ -136,7 +136,7 @@ class Int8Rows:
         n_rows, n_filled, largest = len(x), filled(BYTES, len(x)), None
         if n_filled * (self.n_in + self.missing) > SMALL:
             x, largest = quantize_by_loop(x)
-            x = in_tiles(BYTES, x)
+            x = in_tiles(BYTES, x, x.dtype)
         y = torch.empty(n_rows, self.n_out, dtype=torch.float32, device="cpu")
         numbers = self.numbers(n_rows, largest)
         given = (x, y, scratch_for(numbers), untaken())

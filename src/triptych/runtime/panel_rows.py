@@ -180,17 +180,6 @@ def filled(kind: Kind, n_rows: int) -> int:
     return -(-n_rows // TILE_ROWS) * TILE_ROWS if tiles_for(kind, n_rows) else n_rows
 
 
-def in_tiles(kind: Kind, rows: Tensor) -> Tensor:
-    """rows [R, I] of one or two bytes each, as AMX's tiles where so many rows go by it: the same
-    numbers as [R / 16, I / K, 16, K], K of them 64 bytes; zeros up to whole tiles."""
-    n_rows = len(rows)
-    rows = F.pad(rows, (0, missing(rows, rows.dtype), 0, filled(kind, n_rows) - n_rows))
-    if tiles_for(kind, n_rows):
-        width = LINE // rows.element_size()
-        rows = rows.view(-1, TILE_ROWS, rows.size(1) // width, width).transpose(1, 2)
-    return rows.contiguous()
-
-
 def in_panels(weight: Tensor, dtype: torch.dtype) -> Tensor:
     """weight [O, I], as dtype of one or two bytes -> [O / 16, I / D, 16], of D numbers together as
     four bytes; zeros up to whole tiles."""

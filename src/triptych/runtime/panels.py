@@ -228,16 +228,19 @@ def _add_bias(builder: Build, given: Any) -> None:
 add_bias = for_kernels(5, _add_bias)
 
 
-def _round_chunks(builder: Build, given: Any) -> None:
-    """(x, n, y): n times sixteen floats at x, rounded to bfloat16, at y. Where the processor has no
-    instruction for it, nothing, and must not be called."""
+def _round_lines(builder: Build, given: Any) -> None:
+    """(x, n, y, step): n ≥ 1 times thirty-two floats, one behind the other at x, as lines of
+    bfloat16, so many bytes from one to the next, at y. Where the processor has no instruction for
+    it, nothing, and must not be called."""
     if not can_compile(BFLOAT):
         return
-    x, n, y = given
+    x, n, y, step = given
     loop = Loop(builder, n)
-    row = load(builder, add(builder, x, times(builder, loop.index, LINE)), FLOATS)
-    store_halves(builder, row, add(builder, y, times(builder, loop.index, LINE // 2)))
+    own, to = times(builder, loop.index, 2 * LINE), builder.mul(loop.index, step)
+    for half in (0, 1):
+        row = load(builder, add(builder, x, own, LINE * half), FLOATS)
+        store_halves(builder, row, add(builder, y, to, LINE // 2 * half))
     loop.end()
 
 
-round_chunks = for_kernels(3, _round_chunks)
+round_lines = for_kernels(4, _round_lines)

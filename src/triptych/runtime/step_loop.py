@@ -11,9 +11,9 @@ Shapes: R rows, H heads, S key positions with the new one, D head width, E = H Â
 import numpy as np
 from numba import carray
 
-from triptych.runtime.half_query import attend_halves
+from triptych.runtime.half_query import WIDTHS, attend_halves
 from triptych.runtime.one_query import attend
-from triptych.runtime.panels import OUTPUTS, round_chunks
+from triptych.runtime.panels import LINE, round_lines
 from triptych.runtime.pieces import NONE_LEFT, PIECES, taken_from
 from triptych.runtime.row_loops import activate_rows, add_rows, copy_row, norm_rows
 from triptych.runtime.team import (
@@ -97,8 +97,8 @@ def attend_new(
         mask = mask_at and mask_at + 4 * row * n_keys
         y_at = values_at + task * size
         if is_half:
-            round_chunks(k_at, width // OUTPUTS, new_k_at)
-            round_chunks(v_at, width // OUTPUTS, new_v_at)
+            round_lines(k_at, width // WIDTHS, new_k_at, LINE)
+            round_lines(v_at, width // WIDTHS, new_v_at, LINE)
             attend_halves(q_at, past_k_at, past_v_at, mask, n_keys, width, scores_at, y_at)
         else:
             copy_row(k_at, new_k_at, width)
@@ -122,8 +122,7 @@ def step(data):  # type: ignore[no-untyped-def]
     own_at += thread_number() * own_size
     call = carray(address(own_at), PER_CALL, np.int64)
     call[0], call[1] = kernel_at, scratch_at
-    normed_at = own_at + 8 * PER_CALL
-    scores_at = normed_at + rows
+    normed_at, scores_at = own_at + 8 * PER_CALL, own_at + 8 * PER_CALL + rows
     for i in range(n_blocks):
         block = blocks[i]
         norm_1, norm_2 = block[:PER_NORM], block[PER_NORM:QKV]

@@ -4,6 +4,7 @@ import numba
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from numba import carray
 from torch import Tensor
 
@@ -18,7 +19,7 @@ from triptych.runtime.past import Past, Places
 if not has_team():
     pytest.skip("torch's threads cannot be asked here", allow_module_level=True)
 
-from triptych.runtime import half_rows, int8_rows, panel_rows, team
+from triptych.runtime import half_rows, int8_rows, panel_rows, team, tiled
 from triptych.runtime.few_rows import FewRows
 from triptych.runtime.half_rows import HalfRows
 from triptych.runtime.int8_rows import Int8Rows
@@ -133,6 +134,22 @@ def put_tiles(data):  # type: ignore[no-untyped-def]
 @team.Kernel
 def read_tiles(data):  # type: ignore[no-untyped-def]
     panels.write_tiles(data[0])
+
+
+@EACH_KIND
+@pytest.mark.parametrize(("n_rows", "n_in"), [(16, 64), (17, 96), (40, 100), (300, 768)])
+def test_rows_lie_as_tiles(kind: panels.Kind, n_rows: int, n_in: int) -> None:
+    dtype = torch.uint8 if kind is panels.BYTES else torch.bfloat16
+    width = 64 // dtype.itemsize
+    x = torch.randn(n_rows, n_in, generator=torch.Generator().manual_seed(n_rows)) * 50
+    expected = F.pad(x.abs().to(dtype), (0, -n_in % width))
+    given = [x.abs().to(dtype)] if kind is panels.BYTES else [x.abs(), x.abs().to(dtype)]
+    for rows in given:
+        found = tiled.in_tiles(kind, rows, dtype)
+        if panel_rows.tiles_for(kind, n_rows):
+            assert found.shape == (-(-n_rows // 16), expected.size(1) // width, 16, width)
+            found = found.transpose(1, 2).reshape(-1, expected.size(1))
+        assert torch.equal(found[:n_rows], expected)
 
 
 @EACH_KIND
