@@ -117,6 +117,9 @@ def top_tokens(logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
     The k highest tokens lie in the k blocks with the highest maxima (and in the rest
     after the last full block), so only those are looked at.
     """
+    if k == 1 and logits.is_cpu:  # numpy takes a tenth of torch's time
+        best = torch.from_numpy(logits.detach().numpy().argmax(axis=1))[:, None]
+        return logits.gather(1, best), best
     n_blocks = logits.size(1) // BLOCK
     if n_blocks < 4 * k:
         return stable_top(logits, k)

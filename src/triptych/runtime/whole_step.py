@@ -61,16 +61,17 @@ class WholeStep:
     def takes(self, x: Tensor, cache: RaggedCache) -> bool:
         """Whether x [R, T, E] is one new position of rows that have a past, and few of them; and
         the past is of such a model."""
-        is_step = x.size(1) == 1 and 0 < len(x) <= self.most and cache.length > 0
-        return is_step and len(cache.layers) == len(self.blocks) and all(
-            self._holds(past, len(x)) for layer in cache.layers
-            for past in (layer.self_attention.k, layer.self_attention.v)
-        )  # fmt: skip
-
-    def _holds(self, past: Tensor | None, n_rows: int) -> bool:
-        if past is None or past.dtype != self.held or not past.is_contiguous():
+        if x.size(1) != 1 or not 0 < len(x) <= self.most or cache.length == 0:
             return False
-        return past.shape[:2] + past.shape[3:] == (n_rows, self.n_heads, self.width)
+        own = [layer.self_attention for layer in cache.layers]
+        pasts = [past for layer in own for past in (layer.k, layer.v) if past is not None]
+        if len(pasts) != 2 * len(self.blocks):
+            return False
+        wanted = (len(x), self.n_heads, pasts[0].size(2), self.width)
+        return all(
+            past.dtype == self.held and past.shape == wanted and past.is_contiguous()
+            for past in pasts
+        )
 
     @property
     def width(self) -> int:
