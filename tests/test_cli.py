@@ -499,6 +499,7 @@ def test_run_folder_in_place_of_a_model(
         (MemoryError(), 5, "not enough memory"),
         (RuntimeError("CUDA out of memory."), 5, "--batch-tokens"),
         (OSError(28, "No space left on device"), 5, "No space left"),
+        (RuntimeError("[pair.cc:553] Connection closed by peer [::1]:4"), 5, "another process"),
         (ZeroDivisionError("division by zero"), 1, "ZeroDivisionError: division by zero"),
     ],
 )

@@ -22,6 +22,8 @@ from triptych.errors import MachineError, TriptychError, UsageError
 
 ABOUT = "The Transformer in its three classical forms, from one small core."
 INTERRUPTED, TERMINATED = 130, 75
+PEER_GONE = ("closed by peer", "reset by peer", "remote process exited", "remote server shutdown")
+"""What torch's ways between processes say when the one at the other end is no longer there."""
 
 
 def program() -> None:
@@ -143,6 +145,8 @@ def _answer(error: BaseException) -> tuple[int, str]:
         return MachineError.exit_status, f"there is not enough memory; {remedy}"
     if isinstance(error, OSError):
         return MachineError.exit_status, f"the machine refused: {text}"
+    if isinstance(error, RuntimeError) and any(words in text for words in PEER_GONE):
+        return MachineError.exit_status, "another process of this run ended; it has said why"
     return 1, (
         f"a fault in triptych itself ({type(error).__name__}: {text[:200]}); "
         "--traceback shows where, for a report"
