@@ -5,9 +5,12 @@ slows down the next one's (docs/log.md). Here one process works while the others
 """
 
 import multiprocessing
+import subprocess
+import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -110,3 +113,16 @@ def _answer(pipe: Connection, name: str) -> Any:
     if isinstance(answer, Exception):
         raise RuntimeError(f"{name} failed") from answer
     return answer
+
+
+@contextmanager
+def busy(n_programs: int) -> Iterator[None]:
+    """Beside so many programs that do nothing but compute, a core each."""
+    command = [sys.executable, "-c", "while True: pass"]
+    programs = [subprocess.Popen(command) for _ in range(n_programs)]
+    try:
+        yield
+    finally:
+        for program in programs:
+            program.kill()
+            program.wait()

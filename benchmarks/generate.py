@@ -3,6 +3,7 @@
     python benchmarks/generate.py [--precision fp32 bf16 int8] [--batch 1 8] [--json FILE]
     python benchmarks/generate.py --new-tokens 1 --prompt 512        reading a prompt alone
     python benchmarks/generate.py --threads 1 --cpu-time             beside other work
+    python benchmarks/generate.py --busy 1                           beside a busy program
 
 Random weights of a preset's shape (GPT-2, 124 M), random prompts, greedy; each engine in a process
 of its own. A round is one call of each. Before any is timed, their texts are compared, and in fp32
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import torch
 
-from apart import Apart
+from apart import Apart, busy
 from gpt_contestants import Ids, Task, contestants, write_weights
 from in_turn import machine, time_in_turn, write_json
 from peers import PRECISIONS, default_data
@@ -29,6 +30,7 @@ from triptych.recipes.load import load_generator
 from triptych.runtime.gpt import FastGpt
 
 BYTES = {"fp32": 4, "bf16": 2, "int8": 1}
+CACHE_BYTES = {"fp32": 4, "bf16": 2, "int8": 4}
 SAME_IN_FP32 = ("transformers", "CTranslate2")
 
 
@@ -37,7 +39,7 @@ def step_bytes(gpt: Gpt, task: Task, precision: str, batch: int) -> float:
     c = gpt.config
     weights = c.n_layers * (4 * c.d_model**2 + 2 * c.d_model * c.d_ff) + c.vocab_size * c.d_model
     cached = 2 * c.n_layers * c.d_model * (task.n_prompt + task.n_new / 2)
-    return weights * BYTES[precision] + batch * cached * 4
+    return weights * BYTES[precision] + batch * cached * CACHE_BYTES[precision]
 
 
 def reading_speed(cpu_time: bool) -> float:
@@ -109,6 +111,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--cpu-time", action="store_true", help="leave out what others take")
+    parser.add_argument("--busy", type=int, default=0, help="programs that compute beside it")
     parser.add_argument("--data", type=Path, default=default_data())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -119,7 +122,8 @@ def main() -> None:
         write_weights(task.folder, arguments.preset, arguments.data / "tokenizers" / "gpt2")
         gpt = load_generator(task.folder, device="cpu").module.eval()
         for precision in arguments.precision:
-            with Apart(contestants(task, precision), arguments.threads) as engines:
+            made = Apart(contestants(task, precision), arguments.threads)
+            with made as engines, busy(arguments.busy):
                 rows += [row(engines, gpt, task, precision, b, arguments) for b in arguments.batch]
     result = {
         "benchmark": "generate",

@@ -130,12 +130,11 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
 def attend_one(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     """The same for one query a row, where k and v may each serve several rows that follow one
     another: q [R, H, 1, D], k and v [B, H, S, D], mask [B, 1, 1, S] -> merged values [R, 1, E]."""
-    is_half = k.dtype == torch.bfloat16 and k.size(-1) % WIDTHS == 0
-    if has_team() and is_half:
+    if has_team():
+        if k.dtype != torch.bfloat16 or k.size(-1) % WIDTHS:
+            k, v = k.float(), v.float()
         return attend_by_loop(q.squeeze(2).float(), k, v, mask).unsqueeze(1)
     k, v = k.to(q.dtype), v.to(q.dtype)
-    if has_team():
-        return attend_by_loop(q.squeeze(2).float(), k.float(), v.float(), mask).unsqueeze(1)
     n_rows, n_heads, _, width = q.shape
     together = q.view(len(k), -1, n_heads, width).transpose(1, 2)
     return merge(attend(together, k, v, mask)).view(n_rows, 1, -1)
