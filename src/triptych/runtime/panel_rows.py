@@ -191,7 +191,8 @@ def in_panels(weight: Tensor, dtype: torch.dtype) -> Tensor:
         torch.split(weight, PIECE), torch.split(panels, PIECE // OUTPUTS), strict=True
     ):
         w = part.to(dtype).contiguous()  # in pieces, so that there is no second whole one
-        w = F.pad(w, (0, n_in - w.size(1), 0, -len(w) % SIDE))
+        if w.size(1) < n_in or len(w) % SIDE:  # else it would be copied all the same
+            w = F.pad(w, (0, n_in - w.size(1), 0, -len(w) % SIDE))
         together = w.view(len(held), OUTPUTS, -1, n_together).view(torch.int32)
         held.copy_(together.squeeze(3).transpose(1, 2))
     return panels
