@@ -500,6 +500,10 @@ def test_run_folder_in_place_of_a_model(
         (RuntimeError("CUDA out of memory."), 5, "--batch-tokens"),
         (OSError(28, "No space left on device"), 5, "No space left"),
         (RuntimeError("[pair.cc:553] Connection closed by peer [::1]:4"), 5, "another process"),
+        (RuntimeError("failed to recv: Connection reset by peer"), 5, "another process"),
+        (RuntimeError("sendBytes failed: Broken pipe"), 5, "another process"),
+        (RuntimeError("NCCL error: remote process exited or"), 5, "(NCCL error: remote process"),
+        (RuntimeError("Did the remote server shutdown?"), 5, "another process"),
         (ZeroDivisionError("division by zero"), 1, "ZeroDivisionError: division by zero"),
     ],
 )

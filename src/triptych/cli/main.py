@@ -22,7 +22,10 @@ from triptych.errors import MachineError, TriptychError, UsageError
 
 ABOUT = "The Transformer in its three classical forms, from one small core."
 INTERRUPTED, TERMINATED = 130, 75
-PEER_GONE = ("closed by peer", "reset by peer", "remote process exited", "remote server shutdown")
+PEER_GONE = (
+    *("closed by peer", "reset by peer", "Broken pipe"),
+    *("remote process exited", "remote server shutdown"),
+)
 """What torch's ways between processes say when the one at the other end is no longer there."""
 
 
@@ -146,7 +149,10 @@ def _answer(error: BaseException) -> tuple[int, str]:
     if isinstance(error, OSError):
         return MachineError.exit_status, f"the machine refused: {text}"
     if isinstance(error, RuntimeError) and any(words in text for words in PEER_GONE):
-        return MachineError.exit_status, "another process of this run ended; it has said why"
+        return MachineError.exit_status, (
+            "another process of this run ended or cannot be reached; look for what it said last "
+            f"({text[:200]})"
+        )
     return 1, (
         f"a fault in triptych itself ({type(error).__name__}: {text[:200]}); "
         "--traceback shows where, for a report"

@@ -67,7 +67,7 @@ class SelfAttentionCache:
         if self.length > self.room:
             self.room = 2 * self.length
         batch, heads, _, width = new.shape
-        grown = new.new_empty(batch, heads, self.room, width)
+        grown = (new if held is None else held).new_empty(batch, heads, self.room, width)
         if held is not None:
             grown[:, :, :n_held] = held[:, :, :n_held]
         return grown

@@ -117,7 +117,8 @@ def top_tokens(logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
     The k highest tokens lie in the k blocks with the highest maxima (and in the rest
     after the last full block), so only those are looked at.
     """
-    if k == 1 and logits.is_cpu:  # numpy takes a tenth of torch's time
+    is_simple = logits.is_cpu and logits.dtype == torch.float32 and logits.size(1) > 0
+    if k == 1 and is_simple:  # numpy takes a tenth of torch's time
         best = torch.from_numpy(logits.detach().numpy().argmax(axis=1))[:, None]
         return logits.gather(1, best), best
     n_blocks = logits.size(1) // BLOCK

@@ -2,9 +2,10 @@
 
 A step reads every weight once, and that is nearly all of its time. So weights are packed for
 their product (`runtime/packed.py`), queries, keys and values come from one, and what is left is a
-dozen small operations a block. Sums along the stack, norms and attention are in float32 whatever
-the weights are: they cost little there. Keys and values are in bfloat16 where the weights are and
-the processor multiplies it.
+dozen small operations a block. Sums along the stack, norms and a step's attention are in float32
+whatever the weights are: they cost little there. Where the weights are in bfloat16, the processor
+multiplies it and heads are a multiple of 32 wide, keys and values are kept in it, and a prompt's
+attention is in it too.
 
 Shapes: B batch, T new positions, S all positions seen, E model width, H heads, D head width.
 """
@@ -85,7 +86,8 @@ class FastGpt:
         return self.head(hidden).float()
 
     def new_cache(self, batch: int, length: int) -> RaggedCache:
-        """For so many rows, with room for `length` positions each; it grows if they are more."""
+        """For so many rows, with room for `length` positions each; it grows if they are more. What
+        this model keeps in bfloat16 is not for the module itself, which has float32."""
         return self.gpt.new_cache(batch, length)
 
     def next_logits(
@@ -119,7 +121,7 @@ class _FastBlock:
         k, v = k.to(self.held), v.to(self.held)
         if past is not None:
             kept = past.extend(lambda: (k, v))
-            k, v = kept if past.length > k.size(2) else (k, v)  # of a prompt, without gaps
+            k, v = kept if past.length > k.size(2) else (k, v)  # of a prompt: as they lie
         if q.size(2) == 1:
             return attend_one(q, k, v, view.mask)
         values = F.scaled_dot_product_attention(

@@ -20,7 +20,8 @@ FUSED: Mapping[Activation, tuple[str, str]] = {
     F.gelu: ("gelu", "none"),
     F.relu: ("relu", ""),
 }
-"""Activations that oneDNN applies while a result is still in the cache."""
+"""Activations that oneDNN applies while a result is still in the cache. Its ReLU makes 0 of what is
+no number."""
 
 
 def fused(activation: Activation | None) -> tuple[str, str, Activation | None]:

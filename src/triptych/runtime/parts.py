@@ -131,7 +131,7 @@ def attend_one(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     """The same for one query a row, where k and v may each serve several rows that follow one
     another: q [R, H, 1, D], k and v [B, H, S, D], mask [B, 1, 1, S] -> merged values [R, 1, E]."""
     if has_team():
-        if k.dtype != torch.bfloat16 or k.size(-1) % WIDTHS:
+        if k.dtype != torch.bfloat16 or v.dtype != k.dtype or k.size(-1) % WIDTHS:
             k, v = k.float(), v.float()
         return attend_by_loop(q.squeeze(2).float(), k, v, mask).unsqueeze(1)
     k, v = k.to(q.dtype), v.to(q.dtype)

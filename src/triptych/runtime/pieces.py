@@ -21,13 +21,10 @@ PIECES = 16
 NONE_LEFT = -1
 
 
-def n_pieces() -> int:
-    return PIECES * torch.get_num_threads()
-
-
 def untaken(n_products: int = 1) -> Tensor:
     """Who has which piece [N, P], as the kernels of so many products want it: nobody."""
-    return torch.zeros(n_products, n_pieces(), dtype=torch.int64, device="cpu")
+    n_pieces = PIECES * torch.get_num_threads()
+    return torch.zeros(n_products, n_pieces, dtype=torch.int64, device="cpu")
 
 
 def _claim(_typing: Any, _at: Any, _value: Any) -> Any:

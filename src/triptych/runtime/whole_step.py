@@ -64,14 +64,15 @@ class WholeStep:
         if x.size(1) != 1 or not 0 < len(x) <= self.most or cache.length == 0:
             return False
         own = [layer.self_attention for layer in cache.layers]
-        pasts = [past for layer in own for past in (layer.k, layer.v) if past is not None]
-        if len(pasts) != 2 * len(self.blocks):
+        pasts = [past for layer in own for past in (layer.k, layer.v)]
+        if len(own) != len(self.blocks) or pasts[0] is None:
             return False
         wanted = (len(x), self.n_heads, pasts[0].size(2), self.width)
         return all(
-            past.dtype == self.held and past.shape == wanted and past.is_contiguous()
+            past is not None and past.dtype == self.held
+            and past.shape == wanted and past.is_contiguous()
             for past in pasts
-        )
+        )  # fmt: skip
 
     @property
     def width(self) -> int:

@@ -31,6 +31,14 @@ def test_ties_between_blocks_of_different_maxima() -> None:
     assert top_tokens(logits, 3)[1].tolist() == [[2_000, 70, 2_001]]
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64, torch.float32])
+def test_the_likeliest_of_any_type(dtype: torch.dtype) -> None:
+    logits = torch.randn(3, 1000, generator=torch.Generator().manual_seed(1)).to(dtype)
+    values, ids = top_tokens(logits, 1)
+    assert torch.equal(values, logits.amax(1, keepdim=True))
+    assert torch.equal(logits.gather(1, ids), values)
+
+
 def test_top_tokens_of_distinct_logits() -> None:
     logits = torch.randn(20, 9_973, generator=torch.Generator().manual_seed(0))
     values, ids = top_tokens(logits, 8)

@@ -169,12 +169,24 @@ def test_weights_may_move() -> None:
         assert_alike(found, by_blocks.next_logits(new, theirs), "fp32")
 
 
+@torch.inference_mode()
+def test_a_past_of_more_layers_with_a_hole_is_not_taken() -> None:
+    whole, _ = twins("fp32")
+    model = Gpt(replace(CONFIG, n_layers=CONFIG.n_layers + 1)).eval()
+    cache = model.new_cache(2, 4)
+    model(some_ids(2, 3), cache=cache)
+    assert whole.step is not None
+    assert not whole.step.takes(torch.zeros(2, 1, 64), cache)
+    cache.layers[1].self_attention.k = cache.layers[1].self_attention.v = None
+    assert not whole.step.takes(torch.zeros(2, 1, 64), cache)
+
+
 @pytest.mark.parametrize("other", ["bf16", "narrower", "fewer blocks"])
 @torch.inference_mode()
 def test_the_past_of_another_model_is_left_to_the_blocks(other: str) -> None:
     """Which convert it, or say what does not fit."""
     whole, by_blocks = twins("fp32")
-    changed = {"bf16": {}, "narrower": {"d_model": 32}, "fewer blocks": {"n_layers": 1}}[other]
+    changed = {"narrower": {"d_model": 32}, "fewer blocks": {"n_layers": 1}}.get(other, {})
     model = Gpt(replace(CONFIG, **changed)).eval()
     ids = some_ids(2, 4)
     cache = model.new_cache(2, 4)
@@ -206,7 +218,7 @@ def test_what_is_kept_in_bfloat16(precision: Precision) -> None:
 def test_a_past_in_float32_goes_on_so(precision: Precision) -> None:
     """One that the module itself made, whatever the twin keeps: by the blocks."""
     whole, _ = twins(precision)
-    ids, cache = some_ids(2, 6), whole.gpt.new_cache(2, 6)
+    ids, cache = some_ids(2, 6), whole.gpt.new_cache(2, 4)  # which has to grow
     whole.gpt(ids[:, :3], cache=cache)
     for new in ids[:, 3:].split([1, 2], dim=1):  # a step, and more positions than one
         found = whole(new, cache=cache)
