@@ -8,6 +8,9 @@ kernels of `few_rows.py`, `half_rows.py` and `int8_rows.py` themselves.
 Shapes: R rows, H heads, S key positions with the new one, D head width, E = H · D, F feed-forward.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numba import carray
 
@@ -52,27 +55,22 @@ def multiply(product: Arrays, x_at: int, y_at: int, taken_at: int, call: Arrays)
     run(call[0], call[2:].ctypes.data)
 
 
-@inner
-def add_taken(x_at: int, y_at: int, taken_at: int, sizes: tuple[int, int, int]) -> None:
-    """x += y [R, O], those outputs that this thread took. sizes are R, O and how many outputs are
-    computed together."""
-    n_rows, width, together = sizes
-    n_blocks = (width + together - 1) // together
-    first, last, piece = taken_from(taken_at, 0, n_blocks)
-    while piece != NONE_LEFT:
-        add_rows(x_at, y_at, n_rows, width, together * first, min(together * last, width))
-        first, last, piece = taken_from(taken_at, piece, n_blocks)
+def on_taken(compute: Callable[..., None]) -> Any:
+    """A function (a, b, taken_at, sizes): compute(a, b, R, O, first, last) for those of O
+    outputs that this thread took. sizes are R, O and how many outputs are computed together."""
+
+    def each(a: int, b: int, taken_at: int, sizes: tuple[int, int, int]) -> None:
+        n_rows, width, together = sizes
+        n_blocks = (width + together - 1) // together
+        first, last, piece = taken_from(taken_at, 0, n_blocks)
+        while piece != NONE_LEFT:
+            compute(a, b, n_rows, width, together * first, min(together * last, width))
+            first, last, piece = taken_from(taken_at, piece, n_blocks)
+
+    return inner(each)
 
 
-@inner
-def activate_taken(number: int, x_at: int, taken_at: int, sizes: tuple[int, int, int]) -> None:
-    """In place, those outputs x [R, O] that this thread took."""
-    n_rows, width, together = sizes
-    n_blocks = (width + together - 1) // together
-    first, last, piece = taken_from(taken_at, 0, n_blocks)
-    while piece != NONE_LEFT:
-        activate_rows(number, x_at, n_rows, width, together * first, min(together * last, width))
-        first, last, piece = taken_from(taken_at, piece, n_blocks)
+add_taken, activate_taken = on_taken(add_rows), on_taken(activate_rows)
 
 
 @inner
