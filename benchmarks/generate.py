@@ -112,13 +112,20 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--cpu-time", action="store_true", help="leave out what others take")
     parser.add_argument("--busy", type=int, default=0, help="programs that compute beside it")
+    parser.add_argument("--logprobs", action="store_true", help="of ours; the others give none")
     parser.add_argument("--data", type=Path, default=default_data())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
 
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        task = Task(Path(folder), arguments.prompt, arguments.new_tokens, arguments.threads)
+        task = Task(
+            Path(folder),
+            arguments.prompt,
+            arguments.new_tokens,
+            arguments.threads,
+            arguments.logprobs,
+        )
         write_weights(task.folder, arguments.preset, arguments.data / "tokenizers" / "gpt2")
         gpt = load_generator(task.folder, device="cpu").module.eval()
         for precision in arguments.precision:

@@ -32,6 +32,8 @@ class Task:
     n_prompt: int
     n_new: int
     threads: int
+    logprobs: bool = False
+    """Of ours alone."""
 
     def prompts(self, batch: int) -> Ids:
         """Random ids, the same for all."""
@@ -78,6 +80,7 @@ def triptych_(task: Task, precision: str) -> Generate:
     from triptych.recipes.load import load_generator
 
     generator = load_generator(task.folder, device="cpu", precision=precision, mapped=True)  # type: ignore[arg-type]
+    generator.logprobs = task.logprobs
     options = GenerateOptions(max_new_tokens=task.n_new, temperature=0)
 
     def generate(batch: int) -> Ids:

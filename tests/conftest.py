@@ -85,6 +85,7 @@ class ByteGpt(nn.Module):
         )
         self.norm = nn.LayerNorm(width)
         self.caches: list[ByteCache] = []
+        self.asked: list[int | None] = []
         with torch.no_grad():
             for block in self.blocks.parameters():
                 block.mul_(2)
@@ -115,13 +116,23 @@ class ByteGpt(nn.Module):
         return self.caches[-1]
 
     def next_logits(
-        self, token_ids: Tensor, cache: ByteCache, valid: Tensor | None = None
+        self,
+        token_ids: Tensor,
+        cache: ByteCache,
+        valid: Tensor | None = None,
+        *,
+        likeliest: int | None = None,
     ) -> Tensor:
+        """Of the others than the likeliest nothing is told, where these alone are asked for."""
+        self.asked.append(likeliest)
         hidden = self(token_ids, valid=valid, cache=cache)
-        if valid is None:
-            return self.project(hidden[:, -1])
-        columns = torch.arange(valid.size(1)) * valid
-        return self.project(hidden[torch.arange(len(valid)), columns.argmax(dim=1)])
+        real = torch.ones_like(token_ids) if valid is None else valid.long()
+        last = (torch.arange(real.size(1)) * real).argmax(dim=1)
+        logits = self.project(hidden[torch.arange(len(hidden)), last])
+        if likeliest is None or likeliest >= logits.size(1):
+            return logits
+        top, ids = logits.topk(likeliest, dim=1)
+        return torch.full_like(logits, -torch.inf).scatter_(1, ids, top)
 
 
 @pytest.fixture

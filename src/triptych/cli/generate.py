@@ -39,6 +39,7 @@ def run(options: Options) -> int:
     options.drawing.over(GenerateOptions())  # so that what is wrong is said before a model is read
     place, precision = options.machine.choose(), options.machine.precision
     generator = load_generator(options.model, device=place, precision=precision, mapped=True)
+    generator.logprobs = options.json
     chosen = options.drawing.over(generator.options)
     if options.input is not None:
         form = to_json if options.json else lambda found: on_one_line(found.text)

@@ -30,10 +30,18 @@ class CausalModel(Protocol[Cache]):
         """An empty cache for so many rows, with room for `length` positions each."""
         ...
 
-    def next_logits(self, token_ids: Tensor, cache: Cache, valid: Tensor | None = None) -> Tensor:
+    def next_logits(
+        self,
+        token_ids: Tensor,
+        cache: Cache,
+        valid: Tensor | None = None,
+        *,
+        likeliest: int | None = None,
+    ) -> Tensor:
         """token_ids [B, T] new tokens -> [B, V], scores of what follows the last of each row.
 
-        `valid` [B, T] is False on padding, which changes nothing and takes no position.
+        `valid` [B, T] is False on padding, which changes nothing and takes no position. With
+        `likeliest` those that are not among so many highest of a row may be -inf.
         """
         ...
 
@@ -77,11 +85,12 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Drawn:
-    """One new token, its natural-log probability, and what ended its text if anything did."""
+    """One new token, its natural-log probability if that was asked for, and what ended its text if
+    anything did."""
 
     row: int
     token_id: int
-    log_prob: float
+    log_prob: float | None
     stopped_by: StoppedBy | None
 
 
@@ -89,7 +98,7 @@ class Drawn:
 class Generated:
     """What followed a prompt, the end-of-text token and those of a stop string included.
 
-    `log_probs` are the model's own, before anything changed its scores.
+    `log_probs` are the model's own, before anything changed its scores; none if not asked for.
     """
 
     token_ids: tuple[int, ...]
@@ -105,14 +114,17 @@ def generate(
     *,
     watch: Callable[[Drawn], bool] | None = None,
     device: torch.device | None = None,
+    log_probs: bool = True,
 ) -> list[Generated]:
     """What follows each prompt, in order, all in one batch.
 
+    Without `log_probs`, which need every score, a model is asked for the likeliest alone where
+    these decide.
     `watch` is shown each token as it is drawn, and ends a text by saying True: so stop strings are
     found, and texts shown while they grow. Raises `UsageError` for a prompt beyond the context
     unless it slides, `ModelFileError` where a score is not a number.
     """
-    generation = Generation(model, requests, sampling, bounds, device)
+    generation = Generation(model, requests, sampling, bounds, device, log_probs)
     found: list[list[Drawn]] = [[] for _ in requests]
     while generation.going:
         for drawn in generation.step():
@@ -122,7 +134,7 @@ def generate(
     return [
         Generated(
             tuple(drawn.token_id for drawn in texts),
-            tuple(drawn.log_prob for drawn in texts),
+            tuple(drawn.log_prob for drawn in texts if drawn.log_prob is not None),
             generation.ended[row],
         )
         for row, texts in enumerate(found)
@@ -139,8 +151,11 @@ class Generation(Generic[Cache]):
         sampling: Sampling,
         bounds: Bounds,
         device: torch.device | None = None,
+        log_probs: bool = True,
     ) -> None:
         self.model, self.sampling, self.bounds, self.device = model, sampling, bounds, device
+        self.log_probs = log_probs
+        self.likeliest: int | None = None  # until it is seen that the model's scores are our ids'
         self.texts = [_Text(request, bounds) for request in requests]
         self.rows = list(range(len(requests)))  # those in the cache, in its order
         self.ended: dict[int, StoppedBy] = {}
@@ -162,19 +177,28 @@ class Generation(Generic[Cache]):
     def step(self) -> list[Drawn]:
         """The next token of every text that goes on."""
         self._leave()
-        logits = self._next_logits()[:, : self.bounds.vocab_size].float()
+        scores = self._next_logits()
+        logits = scores[:, : self.bounds.vocab_size].float()
+        if scores.size(1) == logits.size(1) and not self.log_probs:
+            self.likeliest = self.sampling.likeliest
         texts = [self.texts[row] for row in self.rows]
         uniforms = [uniform(text.seed, len(text.token_ids) - text.n_prompt) for text in texts]
         chosen = choose(self.history.change(logits), self.sampling, uniforms)
-        # Torch's logsumexp takes four times as long on a CPU as all log-probabilities do.
-        log_probs = logits.log_softmax(dim=1).gather(1, chosen[:, None])[:, 0]
+        values = self._values(logits, chosen)
         self.history.add(chosen)
         return [
-            self._drawn(row, token_id, log_prob)
-            for row, token_id, log_prob in zip(
-                self.rows, chosen.tolist(), log_probs.tolist(), strict=True
+            self._drawn(row, token_id, value)
+            for row, token_id, value in zip(
+                self.rows, chosen.tolist(), values.tolist(), strict=True
             )
         ]
+
+    def _values(self, logits: Tensor, chosen: Tensor) -> Tensor:
+        """Log-probabilities of the chosen ids [B], or a number that is none where a score is."""
+        if not self.log_probs:
+            return logits.amax(dim=1)
+        # Torch's logsumexp takes four times as long on a CPU as all log-probabilities do.
+        return logits.log_softmax(dim=1).gather(1, chosen[:, None])[:, 0]
 
     def _leave(self) -> None:
         """Let the rows that have ended out of the batch."""
@@ -193,7 +217,7 @@ class Generation(Generic[Cache]):
         if self.cache is None or any(moved):
             return self._read(texts)
         last = torch.tensor([text.token_ids[-1:] for text in texts], device=self.device)
-        return self.model.next_logits(last, self.cache)
+        return self.model.next_logits(last, self.cache, likeliest=self.likeliest)
 
     def _read(self, texts: "Sequence[_Text]") -> Tensor:
         """All that is in sight of each text, once for those alike; then a row for each."""
@@ -217,8 +241,8 @@ class Generation(Generic[Cache]):
         self.cache.select(places)
         return logits.index_select(0, places)
 
-    def _drawn(self, row: int, token_id: int, log_prob: float) -> Drawn:
-        if log_prob != log_prob:
+    def _drawn(self, row: int, token_id: int, value: float) -> Drawn:
+        if value != value:
             raise ModelFileError(
                 "the model's score of the next token is not a number (NaN): "
                 "its weights are damaged or its training diverged; use another checkpoint"
@@ -226,7 +250,7 @@ class Generation(Generic[Cache]):
         stopped_by = self.texts[row].add(token_id, self.bounds)
         if stopped_by is not None:
             self.ended[row] = stopped_by
-        return Drawn(row, token_id, log_prob, stopped_by)
+        return Drawn(row, token_id, value if self.log_probs else None, stopped_by)
 
 
 class _Text:

@@ -65,6 +65,14 @@ class Sampling:
                     "a number or -inf"
                 )
 
+    @property
+    def likeliest(self) -> int | None:
+        """How many of the model's highest scores decide a draw; None: any may."""
+        changes = self.repetition_penalty != 1 or self.presence_penalty != 0 or self.logit_bias
+        if changes:
+            return None
+        return 1 if self.temperature == 0 else self.top_k
+
 
 # -- what changes the scores --------------------------------------------------------------------
 

@@ -191,11 +191,17 @@ class Gpt(nn.Module):
         return RaggedCache(self.config.n_layers, batch, length)
 
     def next_logits(
-        self, token_ids: Tensor, cache: RaggedCache, valid: Tensor | None = None
+        self,
+        token_ids: Tensor,
+        cache: RaggedCache,
+        valid: Tensor | None = None,
+        *,
+        likeliest: int | None = None,
     ) -> Tensor:
         """token_ids [B, T] new tokens -> [B, V], scores of what follows the last real one.
 
-        What a row gets that has no real token means nothing.
+        What a row gets that has no real token means nothing. All are computed, though only the
+        `likeliest` be wanted.
         """
         return self.project(last_real(self(token_ids, valid=valid, cache=cache), valid))
 

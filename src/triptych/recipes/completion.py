@@ -13,8 +13,9 @@ class Completion:
     `tokens`, `token_ids` and `logprobs` are of all that was drawn, the end-of-text token and those
     of a stop string included; `text` ends before either. `logprobs` are natural logarithms of the
     model's own probabilities, before temperature, penalties, bias and cuts: what `score` gives to
-    the same tokens. `stopped_by`: end (the end-of-text token), stop (a stop string), limit
-    (max_new_tokens), context (the model's, which was full), or empty, for an empty line of a file.
+    the same tokens. They are none where they were not asked for. `stopped_by`: end (the end-of-text
+    token), stop (a stop string), limit (max_new_tokens), context (the model's, which was full), or
+    empty, for an empty line of a file.
     """
 
     text: str

@@ -63,13 +63,16 @@ class Generator:
         """`options` are those that calls of `generate` start from. With a device the module moves.
 
         `precision` is that of the weights as they are used: on a CPU they are packed copies, made
-        at the first call. `batch_tokens`, which may be set, bounds a batch: speed and memory only.
-        Raises UsageError for int8 on a GPU.
+        at the first call. Two attributes may be set: `batch_tokens` bounds a batch, which is speed
+        and memory only; without `logprobs` completions have none, and where the likeliest tokens
+        decide (temperature 0, top_k) steps compute the scores of these alone. Raises UsageError
+        for int8 on a GPU.
         """
         self.module = module if device is None else module.to(device)
         self.twin = FastTwin[Decoder](self.module, precision)
         self.tokenizer = tokenizer
         self.options = options if options is not None else GenerateOptions()
+        self.logprobs = True
         self.batch_tokens = BATCH_TOKENS.get(self.device.type, BATCH_TOKENS["cpu"])
 
     @classmethod
@@ -258,14 +261,9 @@ class Generator:
             texts[drawn.row].push(drawn.token_id)
             return texts[drawn.row].found is not None
 
-        found = generate(
-            self.twin(),
-            requests,
-            options.sampling(),
-            self.bounds(options),
-            watch=watch,
-            device=self.device,
-        )
+        given = self.twin(), requests, options.sampling(), self.bounds(options)
+        log_probs = self.logprobs or options.best_of > 1
+        found = generate(*given, watch=watch, device=self.device, log_probs=log_probs)
         for text in texts:
             text.finish()
         return [
@@ -281,8 +279,8 @@ class Generator:
 
     def _pieces(self, request: Request, options: GenerateOptions) -> Iterator[str]:
         text = TextStream(self.tokenizer.decode_bytes, options.stop)
-        bounds = self.bounds(options)
-        generation = Generation(self.twin(), [request], options.sampling(), bounds, self.device)
+        given = self.twin(), [request], options.sampling(), self.bounds(options), self.device
+        generation = Generation(*given, log_probs=False)
         with evaluating(cast(nn.Module, self.module)):
             while generation.going:
                 (drawn,) = generation.step()

@@ -30,7 +30,14 @@ class Decoder(Protocol):
 
     def new_cache(self, batch: int, length: int) -> Any: ...
 
-    def next_logits(self, token_ids: Tensor, cache: Any, valid: Tensor | None = None) -> Tensor:
+    def next_logits(
+        self,
+        token_ids: Tensor,
+        cache: Any,
+        valid: Tensor | None = None,
+        *,
+        likeliest: int | None = None,
+    ) -> Tensor:
         """As `decoding.generate.CausalModel`."""
         ...
 

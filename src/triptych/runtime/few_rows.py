@@ -17,7 +17,15 @@ from torch import Tensor
 
 from triptych.runtime.dots import CHUNK, FLOAT, HALF, Kind, dots
 from triptych.runtime.halves import as_float, as_half
-from triptych.runtime.pieces import NONE_LEFT, take, untaken
+from triptych.runtime.pieces import (
+    ALL,
+    NONE_LEFT,
+    Some,
+    block_of,
+    number_of_blocks,
+    take,
+    untaken,
+)
 from triptych.runtime.team import (
     Arrays,
     Kernel,
@@ -37,7 +45,7 @@ TOGETHER = 8
 Sizes = tuple[int, int, int, int]
 
 
-def block_of(kind: Kind) -> Any:
+def four_outputs(kind: Kind) -> Any:
     """A function (w, w_row, x, x_row, n_chunks, n_left, y) -> how many of the rows left it took:
     their products with four rows of weights, y [8, 4]. Addresses, and bytes of a row."""
     one, two = dots(kind, 1, 4), dots(kind, 2, 4)
@@ -64,7 +72,7 @@ def block_of(kind: Kind) -> Any:
     return inner(multiply)
 
 
-float_block, half_block = block_of(FLOAT), block_of(HALF)
+float_block, half_block = four_outputs(FLOAT), four_outputs(HALF)
 
 
 @inner
@@ -101,7 +109,7 @@ def multiply_block(
 @Kernel
 def float_rows(data):  # type: ignore[no-untyped-def]
     (x_at, y_at, scratch_at, taken_at, own_size, w_at, bias_at, is_half,
-     n_rows, n_out, n_in) = carray(data, 11)  # fmt: skip
+     n_rows, n_out, n_in, blocks_at, n_some) = carray(data, 13)  # fmt: skip
     bias, y = floats(bias_at, 0, (n_out,)), floats(y_at, 0, (n_rows, n_out))
     own_at = scratch_at + thread_number() * own_size
     given_at = x_at
@@ -110,11 +118,12 @@ def float_rows(data):  # type: ignore[no-untyped-def]
         x, given = floats(x_at, 0, (n_rows, n_in)), floats(given_at, 0, (n_rows, n_in))
         for row in range(n_rows):  # by each thread for itself: sooner done than waited for
             rounded_pairs(x[row], given[row])
-    n_blocks, sizes = (n_out + BLOCK - 1) // BLOCK, (is_half, n_rows, n_out, n_in)
+    sizes, some = (is_half, n_rows, n_out, n_in), (blocks_at, n_some)
+    n_blocks = number_of_blocks(n_out, BLOCK, some)
     first, last, turn = take(taken_at, 0, n_blocks)
     while turn != NONE_LEFT:
-        for block in range(first, last):
-            multiply_block(block, given_at, w_at, bias, y, own_at, sizes)
+        for n in range(first, last):
+            multiply_block(block_of(n, some), given_at, w_at, bias, y, own_at, sizes)
         first, last, turn = take(taken_at, turn, n_blocks)
 
 
@@ -136,12 +145,12 @@ class FewRows:
         if bias is not None:
             self.bias[:n_out] = bias.detach()
 
-    def numbers(self, n_rows: int) -> tuple[int, ...]:
+    def numbers(self, n_rows: int, some: Some = ALL) -> tuple[int, ...]:
         """What the kernel is told after where x [R, I], y [R, O], its scratch and who takes what
         are: first, how many bytes of scratch are a thread's."""
         own_size = 4 * (TOGETHER * BLOCK + self.is_half * n_rows * self.w.size(1))
         at = self.w.data_ptr(), self.bias.data_ptr()
-        return own_size, *at, self.is_half, n_rows, *self.w.shape
+        return own_size, *at, self.is_half, n_rows, *self.w.shape, *some
 
     def __call__(self, x: Tensor) -> Tensor:
         rows = x.reshape(-1, x.size(-1)).float()

@@ -21,6 +21,7 @@ from triptych.core.cache import RaggedCache, SelfAttentionCache
 from triptych.core.masks import causal_mask, causal_padding_mask
 from triptych.models.gpt import Gpt, last_real
 from triptych.runtime.freed import give_back, one_by_one
+from triptych.runtime.head import Head
 from triptych.runtime.packed import Precision
 from triptych.runtime.parts import (
     FastFeedForward,
@@ -35,7 +36,7 @@ from triptych.runtime.parts import (
     split,
     steps_kit,
 )
-from triptych.runtime.steps import for_steps, type_of_past
+from triptych.runtime.steps import type_of_past
 from triptych.runtime.whole_step import whole_step
 
 
@@ -62,7 +63,7 @@ class FastGpt:
         self.blocks = one_by_one(lambda block: _FastBlock(block, kit, held), gpt.blocks)
         self.step = whole_step(self.blocks, precision)
         self.norm = FloatNorm(gpt.norm)
-        self.head = for_steps(gpt.token_embedding.weight, None, precision)
+        self.head = Head(gpt.token_embedding.weight, precision)
         give_back()
 
     @torch.inference_mode()
@@ -83,18 +84,26 @@ class FastGpt:
     @torch.inference_mode()
     def project(self, hidden: Tensor) -> Tensor:
         """hidden [..., E] -> logits [..., V], in float32."""
-        return self.head(hidden).float()
+        return self.head(hidden)
 
     def new_cache(self, batch: int, length: int) -> RaggedCache:
         """For so many rows, with room for `length` positions each; it grows if they are more. What
         this model keeps in bfloat16 is not for the module itself, which has float32."""
         return self.gpt.new_cache(batch, length)
 
+    @torch.inference_mode()
     def next_logits(
-        self, token_ids: Tensor, cache: RaggedCache, valid: Tensor | None = None
+        self,
+        token_ids: Tensor,
+        cache: RaggedCache,
+        valid: Tensor | None = None,
+        *,
+        likeliest: int | None = None,
     ) -> Tensor:
-        """token_ids [B, T] new tokens -> [B, V], scores of what follows the last real one."""
-        return self.project(last_real(self(token_ids, valid=valid, cache=cache), valid))
+        """token_ids [B, T] new tokens -> [B, V], scores of what follows the last real one. With
+        `likeliest` those that are not among so many highest of a row may be -inf."""
+        hidden = last_real(self(token_ids, valid=valid, cache=cache), valid)
+        return self.head(hidden) if likeliest is None else self.head.likeliest(hidden, likeliest)
 
 
 class _FastBlock:

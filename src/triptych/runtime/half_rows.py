@@ -28,7 +28,7 @@ from triptych.runtime.panel_rows import (
     use_of_tiles,
 )
 from triptych.runtime.panels import HALVES, LINE, add_bias, round_lines
-from triptych.runtime.pieces import untaken
+from triptych.runtime.pieces import ALL, Some, untaken
 from triptych.runtime.team import (
     Arrays,
     Kernel,
@@ -88,14 +88,14 @@ def halve_all(x_at: int, n_rows: int, n_x: int, rows_at: int, n_in: int) -> None
 @Kernel
 def half_rows(data):  # type: ignore[no-untyped-def]
     (x_at, y_at, scratch_at, taken_at, own_size, _w, _bias, tiles_at,
-     n_x, n_rows, n_out, n_in) = carray(data, 12)  # fmt: skip
-    weights, own_at = carray(data, 12)[5:8], scratch_at + thread_number() * own_size
+     n_x, n_rows, n_out, n_in, blocks_at, n_some) = carray(data, 14)  # fmt: skip
+    weights, own_at = carray(data, 14)[5:8], scratch_at + thread_number() * own_size
     if n_x:  # few: by each thread for itself, which is sooner done than waited for
         given_at, x_at = x_at, own_at + SUMS + LINE
         halve_all(given_at, n_rows, n_x, x_at, n_in)
     begin_tiles(own_at + SUMS, tiles_at)
     sizes = (n_rows, n_out, 2 * n_in, use_of_tiles(tiles_at, n_x == 0))
-    multiply_halves(x_at, 0, weights, y_at, own_at, taken_at, sizes)
+    multiply_halves(x_at, 0, weights, y_at, own_at, taken_at, sizes, (blocks_at, n_some))
     end_tiles(own_at + SUMS, tiles_at)
 
 
@@ -118,13 +118,16 @@ class HalfRows:
         if bias is not None:
             self.bias.copy_(bias.detach())
 
-    def numbers(self, n_rows: int, is_rounded: bool = False) -> tuple[int, ...]:
+    def numbers(
+        self, n_rows: int, some: Some = ALL, *, is_rounded: bool = False
+    ) -> tuple[int, ...]:
         """What the kernel is told after where x [R, I], y [R, O], its scratch and who takes what
         are: first, how many bytes of scratch are a thread's."""
         at, tiles = (self.w.data_ptr(), self.bias.data_ptr()), tiles_for(HALVES, n_rows)
         n_in = self.n_in + self.missing
         own_size = SUMS + LINE + (0 if is_rounded else 2 * filled(HALVES, n_rows) * n_in)
-        return own_size, *at, tiles, 0 if is_rounded else self.n_in, n_rows, self.n_out, n_in
+        rows = 0 if is_rounded else self.n_in, n_rows, self.n_out, n_in
+        return own_size, *at, tiles, *rows, *some
 
     def __call__(self, x: Tensor) -> Tensor:
         shape, x = x.shape[:-1], x.reshape(-1, x.size(-1))
@@ -135,7 +138,7 @@ class HalfRows:
         else:
             x = x.float().contiguous()
         y = torch.empty(n_rows, self.n_out, dtype=torch.float32, device="cpu")
-        numbers = self.numbers(n_rows, is_rounded)
+        numbers = self.numbers(n_rows, is_rounded=is_rounded)
         given = (x, y, scratch_for(numbers), untaken())
         self.kernel(*(tensor.data_ptr() for tensor in given), *numbers)
         return y.view(*shape, self.n_out)

@@ -29,7 +29,7 @@ from triptych.runtime.panel_rows import (
     use_of_tiles,
 )
 from triptych.runtime.panels import BYTES, LINE, finish_rows
-from triptych.runtime.pieces import untaken
+from triptych.runtime.pieces import ALL, untaken
 from triptych.runtime.team import Arrays, Kernel, address, floats, inner, scratch_for, thread_number
 from triptych.runtime.tiled import in_tiles
 
@@ -91,7 +91,7 @@ def byte_rows(data):  # type: ignore[no-untyped-def]
         quantize_all(given_at, n_rows, n_x, x_at, n_in, largest_at)
     begin_tiles(own_at + SUMS, tiles_at)
     sizes = (n_rows, n_out, n_in, use_of_tiles(tiles_at, n_x == 0))
-    multiply_bytes(x_at, largest_at, weights, y_at, own_at, taken_at, sizes)
+    multiply_bytes(x_at, largest_at, weights, y_at, own_at, taken_at, sizes, ALL)
     end_tiles(own_at + SUMS, tiles_at)
 
 

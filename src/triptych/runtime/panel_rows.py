@@ -27,7 +27,7 @@ from triptych.runtime.panels import (
     tile_sums,
     write_tiles,
 )
-from triptych.runtime.pieces import NONE_LEFT, take
+from triptych.runtime.pieces import NONE_LEFT, Some, block_of, number_of_blocks, take
 from triptych.runtime.team import Arrays, Scalar, inner
 
 SIDE = 32
@@ -84,14 +84,8 @@ def sums_of(kind: Kind) -> Any:
     return inner(some, sums=False)
 
 
-def multiplier(kind: Kind, finish: Callable[..., None]) -> Any:
-    """A function for kernels, which multiplies rows in whatever the kind wants, at `rows_at`, with
-    those outputs that this thread takes.
-
-    Of `weights` the first is w's address; others, and `factors_at`, a number a row, are for
-    `finish`, which gets the sums of n rows and two panels at `own_at`. sizes are R, O, the bytes of
-    a row and how tiles are used.
-    """
+def block_multiplier(kind: Kind, finish: Callable[..., None]) -> Any:
+    """As `multiplier`, of one block of outputs."""
     sums = sums_of(kind)
 
     def multiply_block(
@@ -113,7 +107,18 @@ def multiplier(kind: Kind, finish: Callable[..., None]) -> Any:
             finish(own_at, n, weights, start, n_here, factors_at + 4 * row, y, n_out)
             row += n
 
-    with_block = inner(multiply_block, sums=False)
+    return inner(multiply_block, sums=False)
+
+
+def multiplier(kind: Kind, finish: Callable[..., None]) -> Any:
+    """A function for kernels, which multiplies rows in whatever the kind wants, at `rows_at`, with
+    those outputs that this thread takes.
+
+    Of `weights` the first is w's address; others, and `factors_at`, a number a row, are for
+    `finish`, which gets the sums of n rows and two panels at `own_at`. sizes are R, O, the bytes of
+    a row and how tiles are used; `some` are the blocks of outputs, if not all.
+    """
+    with_block = block_multiplier(kind, finish)
 
     def multiply(
         rows_at: int,
@@ -123,11 +128,13 @@ def multiplier(kind: Kind, finish: Callable[..., None]) -> Any:
         own_at: int,
         taken_at: int,
         sizes: Sizes,
+        some: Some,
     ) -> None:
-        n_blocks = (sizes[1] + SIDE - 1) // SIDE
+        n_blocks = number_of_blocks(sizes[1], SIDE, some)
         first, last, turn = take(taken_at, 0, n_blocks)
         while turn != NONE_LEFT:
-            for block in range(first, last):
+            for n in range(first, last):
+                block = block_of(n, some)
                 with_block(block, rows_at, factors_at, weights, y_at, own_at, sizes)
             first, last, turn = take(taken_at, turn, n_blocks)
 

@@ -19,6 +19,9 @@ from triptych.runtime.team import address, inner, thread_number, threads
 PIECES = 16
 """Of each thread's part."""
 NONE_LEFT = -1
+Some = tuple[int, int]
+"""Where the numbers of some blocks of outputs are, and how many; the address 0 for all blocks."""
+ALL = (0, 0)
 
 
 def untaken(n_products: int = 1) -> Tensor:
@@ -76,3 +79,15 @@ def taken_from(taken_at: int, number: int, n: int) -> tuple[int, int, int]:
         last = piece_of(number, n)[1]
         number += 1
     return first, last, number
+
+
+@inner
+def number_of_blocks(n_out: int, together: int, some: Some) -> int:
+    """Of outputs, so many of which are computed together."""
+    return some[1] if some[0] else (n_out + together - 1) // together
+
+
+@inner
+def block_of(n: int, some: Some) -> int:
+    """The n-th of them."""
+    return carray(address(some[0]), some[1], np.int64)[n] if some[0] else n

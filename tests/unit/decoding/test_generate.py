@@ -1,6 +1,7 @@
 """Generation by cache and batch, against one text at a time with everything computed anew."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -119,6 +120,25 @@ def test_rows_that_are_no_tokens_take_no_part(byte_gpt):
     assert alike(found, slowly(byte_gpt, Request((5, 6), 1), GREEDY))
 
 
+@pytest.mark.parametrize(
+    ("sampling", "asked"), [(PLAIN, None), (GREEDY, 1), (CUT, 20), (PENALIZED, None)]
+)
+def test_without_log_probabilities_the_likeliest_are_enough(byte_gpt, sampling, asked):
+    bounds = replace(BOUNDS, vocab_size=len(byte_gpt.token_embedding))
+    expected = generate(byte_gpt, requests(), sampling, bounds)
+    assert set(byte_gpt.asked) == {None}
+    byte_gpt.asked.clear()
+    found = generate(byte_gpt, requests(), sampling, bounds, log_probs=False)
+    assert found == [replace(each, log_probs=()) for each in expected]
+    assert byte_gpt.asked[0] is None  # the model may have rows that are no tokens
+    assert set(byte_gpt.asked[1:]) == {asked}
+
+
+def test_a_model_with_rows_that_are_no_tokens_is_asked_for_all(byte_gpt):
+    generate(byte_gpt, requests(), GREEDY, BOUNDS, log_probs=False)
+    assert set(byte_gpt.asked) == {None}
+
+
 def test_each_prompt_is_read_once_and_ended_texts_leave(byte_gpt):
     some = [Request((1, 2, 3), limit, seed) for seed, limit in enumerate([2, 4, 4, 7])]
     some.append(Request((4, 5), 1))
@@ -199,12 +219,13 @@ def test_no_texts_at_all(byte_gpt):
     assert generate(byte_gpt, [], PLAIN, BOUNDS) == []
 
 
+@pytest.mark.parametrize("log_probs", [True, False])
 @pytest.mark.parametrize("sampling", [GREEDY, PLAIN, CUT])
-def test_damaged_weights_are_told(byte_gpt, sampling):
+def test_damaged_weights_are_told(byte_gpt, sampling, log_probs):
     with torch.no_grad():
         byte_gpt.token_embedding[3, 0] = torch.nan
     with pytest.raises(ModelFileError, match="not a number"):
-        generate(byte_gpt, requests(), sampling, BOUNDS)
+        generate(byte_gpt, requests(), sampling, BOUNDS, log_probs=log_probs)
 
 
 @pytest.mark.parametrize(

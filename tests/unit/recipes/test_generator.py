@@ -374,3 +374,18 @@ def test_a_text_on_one_line_can_be_read_back():
     assert "\n" not in line
     assert line.encode("latin1").decode("unicode_escape") == text
     assert to_json(Completion.empty()).startswith('{"text": "", "stopped_by": "empty"')
+
+
+@pytest.mark.parametrize("options", [replace(OPTIONS, temperature=0), replace(OPTIONS, top_k=3)])
+def test_without_logprobs_the_texts_are_the_same(generator, options):
+    expected = generator.generate(["the cat", "a"], options=options)
+    assert all(completion.logprobs for completion in expected)
+    generator.logprobs = False
+    found = generator.generate(["the cat", "a"], options=options)
+    assert found == [replace(completion, logprobs=()) for completion in expected]
+
+
+def test_the_best_of_several_has_logprobs_all_the_same(generator):
+    generator.logprobs = False
+    (found,) = generator.generate(["the cat"], options=GenerateOptions(best_of=3))
+    assert len(found.logprobs) == len(found.tokens)

@@ -1,0 +1,57 @@
+"""The last product of a decoder, over its vocabulary: of all of it, or of the likeliest alone.
+
+Shapes: R rows, E model width, V vocabulary.
+"""
+
+from torch import Tensor
+
+from triptych.runtime.few_rows import FewRows
+from triptych.runtime.half_rows import HalfRows
+from triptych.runtime.int8_rows import has_bytes
+from triptych.runtime.packed import Precision, Product
+from triptych.runtime.shortlist import Shortlist
+from triptych.runtime.steps import for_steps, most_rows, rows_of
+
+MANY = 2**22
+"""Weights from which looking for the likeliest first is worth its steps."""
+HALF_ROWS = 8
+"""Rows of a step in bfloat16 up to which it is: more of them hide what reading takes."""
+PATIENCE = 32
+"""Steps that cost about as much as making the shortlist does; so many go without it first, and
+after one that it did not help."""
+
+
+class Head:
+    """hidden [..., E] -> logits [..., V], in float32: weight [V, E]."""
+
+    def __init__(self, weight: Tensor, precision: Precision) -> None:
+        self.weight, self.product = weight, for_steps(weight, None, precision)
+        self.rows = _for_shortlists(self.product, weight)
+        self.most = HALF_ROWS if precision == "bf16" else most_rows("fp32")
+        self.shortlist: Shortlist | None = None
+        self.wait = PATIENCE
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        return self.product(hidden).float()
+
+    def likeliest(self, hidden: Tensor, k: int) -> Tensor:
+        """hidden [R, E] -> logits [R, V]: the k highest of each row as in all of them, to the bit,
+        and the others as there or -inf."""
+        if self.rows is None or len(hidden) > self.most:
+            return self(hidden)
+        if self.wait == 0:
+            self.shortlist = self.shortlist or Shortlist(self.weight, self.rows)
+            found = self.shortlist(hidden, k)
+            if found is not None:
+                return found
+            self.wait = PATIENCE
+        self.wait -= 1
+        return self(hidden)
+
+
+def _for_shortlists(product: Product, weight: Tensor) -> FewRows | HalfRows | None:
+    """The loop of a head's rows, where leaving some of its outputs out can be worth it."""
+    rows = rows_of(product)
+    if not isinstance(rows, FewRows | HalfRows) or rows.missing:
+        return None
+    return rows if weight.numel() >= MANY and has_bytes() else None

@@ -1,0 +1,220 @@
+"""Between which numbers each output of x Wᵀ lies, from a quarter of W.
+
+W less its mean row, which adds the same to all outputs, is kept in bytes, ŵ; and x goes in bytes
+twice: x̂ is the sum of its bytes and of those of what they leave. Then
+
+    |w·x − ŵ·x̂| ≤ ‖w − ŵ‖ ‖x̂‖ + ‖w‖ ‖x − x̂‖        (Cauchy and Schwarz)
+
+which is certain, and tight enough to leave some ten of fifty thousand outputs for the largest.
+
+Shapes: R rows, E columns in, V outputs, in G groups.
+"""
+
+from functools import partial, reduce
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numba import carray
+from torch import Tensor
+
+from triptych.runtime.instructions import (
+    FLOAT,
+    FLOATS,
+    INT,
+    INTS,
+    Build,
+    Value,
+    add,
+    call,
+    everywhere,
+    for_kernels,
+    load,
+    store,
+)
+from triptych.runtime.int8 import LEVELS, PIECE, quantize_weight
+from triptych.runtime.int8_loops import exact, quantize
+from triptych.runtime.int8_rows import Int8Rows
+from triptych.runtime.panel_rows import SIDE, SUMS, begin_tiles, end_tiles, multiplier, use_of_tiles
+from triptych.runtime.panels import BYTES, LINE
+from triptych.runtime.pieces import ALL, untaken
+from triptych.runtime.team import (
+    Arrays,
+    Kernel,
+    Scalar,
+    address,
+    floats,
+    scratch_for,
+    share,
+    thread_number,
+)
+from triptych.runtime.tiled import in_tiles
+from triptych.runtime.vector_math import fma
+
+ROUNDING = 2.0**-22
+"""Of each number of a sum in float32, whatever its order: four times what it can be."""
+GROUP = SIDE
+"""Outputs that are looked at together."""
+
+
+@exact
+def leave(x: Arrays, bits: Arrays, levels: Arrays) -> tuple[Scalar, Scalar]:
+    """x [E] and its bits -> its largest number, and its bytes in levels [E]; x becomes what these
+    leave, whose norm is the second."""
+    largest, square = quantize(x, bits, levels), np.float64(0)
+    for i in range(len(x)):
+        left = np.float64(x[i]) - np.float64(largest) / LEVELS * (np.float64(levels[i]) - 128)
+        x[i] = np.float32(left)
+        square += left * left
+    return largest, np.float32(np.sqrt(square))
+
+
+@Kernel
+def split_rows(data):  # type: ignore[no-untyped-def]
+    x_at, rest_at, levels_at, factors_at, n_rows, n_in = carray(data, 6)
+    shape = n_rows, 2
+    largest, bounds = floats(factors_at, 0, shape), floats(factors_at, 2 * n_rows, shape)
+    first, last = share(n_rows)
+    for row in range(first, last):
+        x, rest = floats(x_at, row * n_in, (n_in,)), floats(rest_at, row * n_in, (n_in,))
+        bits, square = carray(address(rest_at + 4 * row * n_in), n_in, np.int32), np.float64(0)
+        for i in range(n_in):
+            rest[i] = x[i]
+            square += np.float64(x[i]) * np.float64(x[i])
+        for turn in range(2):
+            levels = carray(address(levels_at + (2 * row + turn) * n_in), n_in, np.uint8)
+            largest[row, turn], bounds[row, 1] = leave(rest, bits, levels)
+            bounds[row, 0] = np.float32(np.sqrt(square)) + bounds[row, 1]  # at least ‖x̂‖
+
+
+def _bound_group(builder: Build, given: Any) -> None:
+    """(sums, factors, bounds, shift, scale, error, norm, least, most, high): of a row's two sums
+    with each output of a group, what the largest is at least and at most, and what each is at most.
+    All are addresses."""
+    sums, factors, bounds, shift, scale, error, norm, least, most, high = given
+    factor, bound = (
+        [_everywhere(builder, add(builder, at, place)) for place in (0, 4)]
+        for at in (factors, bounds)
+    )
+    found = []
+    for line in range(0, 4 * GROUP, LINE):
+        shifts = load(builder, add(builder, shift, line), INTS)
+        own = [load(builder, add(builder, sums, line, place), INTS) for place in (0, 4 * GROUP)]
+        value, other = (builder.sitofp(builder.sub(part, shifts), FLOATS) for part in own)
+        value = fma(builder, value, factor[0], builder.fmul(other, factor[1]))
+        value = builder.fmul(value, load(builder, add(builder, scale, line), FLOATS))
+        errors, norms = (load(builder, add(builder, at, line), FLOATS) for at in (error, norm))
+        margin = fma(builder, errors, bound[0], builder.fmul(norms, bound[1]))
+        found.append((builder.fsub(value, margin), builder.fadd(value, margin)))
+        store(builder, found[-1][1], add(builder, high, line))
+    for at, values in zip((least, most), zip(*found, strict=True), strict=True):
+        larger = reduce(partial(call, builder, "llvm.maxnum.v16f32", FLOATS), values)
+        store(builder, call(builder, "llvm.vector.reduce.fmax.v16f32", FLOAT, larger), at)
+
+
+def _everywhere(builder: Build, at: Value) -> Value:
+    return builder.bitcast(everywhere(builder, load(builder, at, INT)), FLOATS)
+
+
+bound_group = for_kernels(10, _bound_group)
+
+
+@exact
+def finish_bounds(
+    sums_at: int,
+    n: int,
+    weights: Arrays,
+    start: int,
+    _n_here: int,
+    factors_at: int,
+    _y_at: int,
+    n_out: int,
+) -> None:
+    """Of n rows of bytes, n / 2 rows, and a group of outputs; see `bound_rows` for the weights."""
+    shift, scale, all_factors, n_rows = weights[1], weights[2], weights[5], weights[7]
+    error, norm, least, most, high = weights[10], weights[11], weights[12], weights[13], weights[14]
+    place, group, n_groups = 4 * start, start // GROUP, n_out // GROUP
+    for i in range(0, n, 2):
+        sums, factors = sums_at + 4 * GROUP * i, factors_at + 4 * i
+        row = (factors - all_factors) // 8
+        each = sums if high == 0 else high + 4 * (row * n_out + start)  # sums: they are read
+        to = 4 * (row * n_groups + group)
+        bound_group(sums, factors, factors + 4 * n_rows, shift + place, scale + place,
+                    error + place, norm + place, least + to, most + to, each)  # fmt: skip
+
+
+bound_bytes = multiplier(BYTES, finish_bounds)
+"""Rows in bytes, two for each, and their factors."""
+
+
+@Kernel
+def bound_rows(data):  # type: ignore[no-untyped-def]
+    (rows_at, _y, scratch_at, taken_at, own_size, _w, _shift, _scale, _bias, tiles_at,
+     factors_at, _n_x, n_rows, n_out, n_in) = carray(data, 15)  # fmt: skip
+    own_at = scratch_at + thread_number() * own_size
+    begin_tiles(own_at + SUMS, tiles_at)
+    sizes = (n_rows, n_out, n_in, use_of_tiles(tiles_at, True))
+    # After these: of each output ‖w − ŵ‖ and ‖w‖, and where what is found belongs.
+    bound_bytes(rows_at, factors_at, carray(data, 20)[5:], 0, own_at, taken_at, sizes, ALL)
+    end_tiles(own_at + SUMS, tiles_at)
+
+
+class Bounds(NamedTuple):
+    """Of rows and outputs, filled up to whole groups."""
+
+    least: Tensor
+    """What the largest output of each group is at least [R, G]."""
+    most: Tensor
+    """What it is at most [R, G]."""
+    high: Tensor | None
+    """What each output is at most [R, V]; where that was asked for."""
+
+
+class OutputBounds:
+    """Of x [R, E] and weight [V, E], both in float32; of each output, or of groups alone."""
+
+    def __init__(self, weight: Tensor, of_each: bool) -> None:
+        self.of_each = of_each
+        self.bytes, self.error, self.norm = _in_bytes(weight)
+        self.is_sound = bool(torch.isfinite(self.error + self.norm).all())
+
+    def __call__(self, x: Tensor) -> Bounds:
+        """Where x is not finite, no output is known to reach any number."""
+        (n_rows, n_in), n_out = x.shape, len(self.norm)
+        levels = torch.empty(2 * n_rows, n_in, dtype=torch.uint8, device="cpu")
+        # Of each row's bytes, twice, what they are multiplied by, and what their bounds are.
+        rest, factors = torch.empty_like(x), x.new_empty(2, n_rows, 2)
+        given = x, rest, levels, factors
+        split_rows(*(tensor.data_ptr() for tensor in given), n_rows, n_in)
+        least, most = (x.new_empty(n_rows, n_out // GROUP) for _ in range(2))
+        high = x.new_empty(n_rows, n_out) if self.of_each else None
+        numbers = self.bytes.numbers(2 * n_rows, factors)
+        rows, scratch, taken = (
+            in_tiles(BYTES, levels, levels.dtype),
+            scratch_for(numbers),
+            untaken(),
+        )
+        at = (rows.data_ptr(), 0, scratch.data_ptr(), taken.data_ptr())
+        own = (tensor.data_ptr() for tensor in (self.error, self.norm, least, most))
+        bound_rows(*at, *numbers, *own, 0 if high is None else high.data_ptr())
+        return Bounds(least, most, high)
+
+
+def _in_bytes(weight: Tensor) -> tuple[Int8Rows, Tensor, Tensor]:
+    """The product of weight [V, E] less its mean row in bytes; of each row ‖w − ŵ‖, with what
+    float32 rounds by anywhere, and ‖w‖, both [V]. The last one fills up its group, as often as
+    needed: what is true of it stays true."""
+    n_out, mean = len(weight), weight.mean(0)
+    n_filled = -(-n_out // GROUP) * GROUP
+    w = torch.empty(n_filled, weight.size(1), dtype=torch.int8, device="cpu")
+    scale, error, norm = (weight.new_empty(n_filled) for _ in range(3))
+    for first in range(0, n_out, PIECE):
+        rows = slice(first, min(first + PIECE, n_out))
+        some = weight[rows] - mean
+        w[rows], scale[rows] = quantize_weight(some)
+        error[rows] = (some - scale[rows, None] * w[rows]).norm(dim=1)
+        norm[rows] = some.norm(dim=1)
+    for held in (w, scale, error, norm):
+        held[n_out:] = held[n_out - 1]
+    rounding = ROUNDING * weight.size(1) * (norm + mean.norm())
+    return Int8Rows(w, scale, None), error + rounding, norm

@@ -1,0 +1,155 @@
+"""Bounds of outputs against their exact values, and shortlists against all outputs."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from triptych.runtime import head, panel_rows
+from triptych.runtime.int8_rows import has_bytes
+
+if not has_bytes():
+    pytest.skip("this processor has no products of bytes", allow_module_level=True)
+
+from triptych.runtime.few_rows import FewRows
+from triptych.runtime.half_rows import HalfRows, has_halves
+from triptych.runtime.head import PATIENCE, Head
+from triptych.runtime.output_bounds import GROUP, OutputBounds
+from triptych.runtime.packed import Precision
+from triptych.runtime.shortlist import Shortlist
+
+pytestmark = pytest.mark.usefixtures("threads", "instructions")
+SHAPES = [(257, 64), (1000, 96), (4097, 128)]
+ROWS = [1, 2, 3, 8, 20]
+PRECISIONS: list[Precision] = ["fp32", "bf16"] if has_halves() else ["fp32"]
+
+
+@pytest.fixture(params=["tiles", "lines"])
+def instructions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AMX's, where there are any, and the processor's own for a line of weights."""
+    if request.param == "lines":
+        monkeypatch.setattr(panel_rows, "tiles", lambda kind: None)
+
+
+def given(n_out: int, n_in: int, n_rows: int, kind: str = "plain") -> tuple[Tensor, Tensor]:
+    """weight [O, I], x [R, I]; `alike`: rows with much in common, columns that stand out."""
+    generator = torch.Generator().manual_seed(n_out + n_rows)
+    weight = torch.randn(n_out, n_in, generator=generator)
+    x = torch.randn(n_rows, n_in, generator=generator)
+    if kind == "alike":
+        weight += 5 * torch.randn(n_in, generator=generator)
+        x[:, ::17] *= 40
+    if kind == "tied":
+        weight = weight.sign()
+        x = x.sign()
+    return weight, x
+
+
+@pytest.mark.parametrize("kind", ["plain", "alike", "tied"])
+@pytest.mark.parametrize(("n_out", "n_in"), SHAPES)
+def test_bounds_hold_and_are_tight(n_out: int, n_in: int, kind: str) -> None:
+    for n_rows in ROWS:
+        weight, x = given(n_out, n_in, n_rows, kind)
+        bounds = OutputBounds(weight, of_each=True)
+        least, most, high = bounds(x)
+        assert bounds.is_sound
+        assert high is not None
+        mean = weight.mean(0).double()
+        exact = x.double() @ (weight.double() - mean).T  # [R, O]
+        assert (high[:, :n_out] >= exact).all()
+        spread = exact.std(dim=1, keepdim=True)
+        assert ((high[:, :n_out] - exact) < spread).all()
+        filled = torch.cat([exact, exact[:, -1:].expand(-1, -n_out % GROUP)], dim=1)
+        largest = filled.view(n_rows, -1, GROUP).amax(dim=2)
+        assert (least <= largest).all()
+        assert (largest <= most).all()
+        assert torch.equal(most, high.view(n_rows, -1, GROUP).amax(dim=2))
+
+
+def test_bounds_of_groups_alone_are_the_same() -> None:
+    weight, x = given(1000, 96, 3)
+    each, groups = OutputBounds(weight, of_each=True)(x), OutputBounds(weight, of_each=False)(x)
+    assert torch.equal(each.least, groups.least)
+    assert torch.equal(each.most, groups.most)
+    assert groups.high is None
+
+
+def products(weight: Tensor) -> list[FewRows | HalfRows]:
+    made: list[FewRows | HalfRows] = [FewRows(weight, None), FewRows(weight.bfloat16(), None)]
+    return [*made, HalfRows(weight, None)] if has_halves() else made
+
+
+@pytest.mark.parametrize("kind", ["plain", "alike", "tied"])
+@pytest.mark.parametrize("k", [1, 4])
+def test_the_largest_are_all_there_and_to_the_bit(k: int, kind: str) -> None:
+    n_kept = []
+    for n_out, n_in in SHAPES:
+        for n_rows in ROWS[:4]:
+            weight, x = given(n_out, n_in, n_rows, kind)
+            for product in products(weight):
+                expected, found = product(x), Shortlist(weight, product)(x, k)
+                if found is None:
+                    n_kept.append(1.0)
+                    continue
+                kept = found > -torch.inf
+                assert torch.equal(found[kept], expected[kept])
+                kth = expected.topk(k, dim=1).values[:, -1:]
+                assert kept[expected >= kth].all()  # those that are as large too
+                n_kept.append(kept.float().mean().item())
+    if kind == "plain":
+        assert min(n_kept) < 0.05
+
+
+def test_what_is_not_finite_has_no_shortlist() -> None:
+    weight, x = given(4097, 128, 2)
+    product = FewRows(weight, None)
+    shortlist = Shortlist(weight, product)
+    assert shortlist(x, 1) is not None
+    for value in (torch.nan, torch.inf):
+        damaged = x.clone()
+        damaged[:, 5] = value
+        assert shortlist(damaged, 1) is None
+        weight_too = weight.clone()
+        weight_too[77, 3] = value
+        assert Shortlist(weight_too, FewRows(weight_too, None))(x, 1) is None
+    one_row = x.clone()
+    one_row[1, 5] = torch.nan
+    found = shortlist(one_row, 1)
+    assert found is None or torch.isnan(found[1]).any()
+
+
+def test_more_than_there_are_groups() -> None:
+    weight, x = given(257, 64, 1)
+    assert Shortlist(weight, FewRows(weight, None))(x, 100) is None
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_head_takes_its_time(precision: Precision, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shortlist costs some steps; one that leaves too many outputs is not asked at once again."""
+    monkeypatch.setattr(head, "MANY", 1)
+    weight, x = given(4097, 128, 2)
+    made = Head(weight, precision)
+    expected = made(x)
+    for _ in range(PATIENCE):
+        assert torch.equal(made.likeliest(x, 1), expected)
+    assert made.shortlist is None
+    found = made.likeliest(x, 1)
+    assert made.shortlist is not None
+    assert (found == -torch.inf).sum() > 4000
+    assert torch.equal(found.argmax(dim=1), expected.argmax(dim=1))
+    assert torch.equal(made.likeliest(x, 4000), expected)
+    for _ in range(PATIENCE - 1):
+        assert torch.equal(made.likeliest(x, 1), expected)  # it waits
+    assert torch.equal(made.likeliest(x, 1), found)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+def test_heads_without_a_shortlist(precision: Precision, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(head, "PATIENCE", 0)
+    weight, x = given(257, 64, 2)
+    small = Head(weight, precision)  # fewer weights than are worth it
+    assert torch.equal(small.likeliest(x, 1), small(x))
+    monkeypatch.setattr(head, "MANY", 1)
+    weight, x = given(1000, 96, 40)
+    large = Head(weight, precision)
+    assert torch.equal(large.likeliest(x, 1), large(x))  # more rows than are worth it
+    assert large.shortlist is None
