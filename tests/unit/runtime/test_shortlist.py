@@ -65,6 +65,22 @@ def test_bounds_hold_and_are_tight(n_out: int, n_in: int, kind: str) -> None:
         assert torch.equal(most, high.view(n_rows, -1, GROUP).amax(dim=2))
 
 
+def test_what_two_bytes_leave_of_a_row_is_in_the_bound() -> None:
+    """Weights that are whole numbers have no error; theirs here point along what is left of x."""
+    x = torch.randn(1, 64, generator=torch.Generator().manual_seed(1))
+    left = x.double()
+    for _ in range(2):
+        largest = left.abs().amax()
+        left = left - (128.5 + 127 * left / largest).floor().sub(128) * largest / 127
+    along = 127 * left[0].sign().float()
+    weight = torch.stack([along, -along]).repeat(GROUP, 1)
+    bounds = OutputBounds(weight, of_each=True)
+    assert torch.equal(bounds.bytes.scale * 127, torch.ones(2 * GROUP))
+    _, _, high = bounds(x)
+    assert high is not None
+    assert (high >= x.double() @ weight.double().T).all()
+
+
 def test_bounds_of_groups_alone_are_the_same() -> None:
     weight, x = given(1000, 96, 3)
     each, groups = OutputBounds(weight, of_each=True)(x), OutputBounds(weight, of_each=False)(x)
@@ -97,6 +113,16 @@ def test_the_largest_are_all_there_and_to_the_bit(k: int, kind: str) -> None:
                 n_kept.append(kept.float().mean().item())
     if kind == "plain":
         assert min(n_kept) < 0.05
+
+
+@pytest.mark.parametrize("place", [0, 31, 32, 255, 256])
+def test_the_largest_may_stand_anywhere(place: int) -> None:
+    weight, x = given(257, 64, 2)
+    weight[place] = 3 * x[1]
+    for product in products(weight):
+        found = Shortlist(weight, product)(x, 1)
+        assert found is not None
+        assert found[1].argmax() == place
 
 
 def test_what_is_not_finite_has_no_shortlist() -> None:
