@@ -250,13 +250,15 @@ class Translator:
 
 @contextmanager
 def evaluating(module: torch.nn.Module) -> Iterator[None]:
-    """Without dropout inside; afterwards as before."""
-    was_training = module.training
-    module.eval()
+    """Without dropout inside; afterwards each part as before."""
+    in_training = [part for part in module.modules() if part.training]
+    for part in in_training:
+        part.training = False
     try:
         yield
     finally:
-        module.train(was_training)
+        for part in in_training:
+            part.training = True
 
 
 def _places(name: str, done: int) -> Callable[[int], str]:

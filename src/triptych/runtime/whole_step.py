@@ -46,12 +46,14 @@ class WholeStep:
         self.activation = NUMBERS[blocks[0].feed_forward.activation]
         self.eps = int(np.float32(blocks[0].norm_1.eps).view(np.int32))
         self.kernel, self.together = o.kernel, o.together
+        # A module may share these, in float32, with its twin; others are copies.
+        own = [product for some in products for product in some]
+        self.movable = [product for product in own if isinstance(product, FewRows)]
         self.tables: dict[int, Table] = {}
 
     def _table(self, n_rows: int) -> "Table":
-        """As it was made for so many rows, unless weights have moved since, as those may that a
-        module shares."""
-        weights = [product.w.data_ptr() for products in self.products for product in products]
+        """As it was made for so many rows, unless weights have moved since that may."""
+        weights = [product.w.data_ptr() for product in self.movable]
         table = self.tables.get(n_rows)
         if table is None or table.weights != weights:
             numbers = [[p.numbers(n_rows) for p in products] for products in self.products]
