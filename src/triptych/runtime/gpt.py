@@ -61,9 +61,9 @@ class FastGpt:
         kit = steps_kit(precision)
         held = type_of_past(precision, gpt.config.d_model // gpt.config.n_heads)
         self.blocks = one_by_one(lambda block: _FastBlock(block, kit, held), gpt.blocks)
-        self.step = whole_step(self.blocks, precision)
         self.norm = FloatNorm(gpt.norm)
         self.head = Head(gpt.token_embedding.weight, precision)
+        self.step = whole_step(self.blocks, self.norm, self.head.product)
         give_back()
 
     @torch.inference_mode()
@@ -71,12 +71,21 @@ class FastGpt:
         self, token_ids: Tensor, *, valid: Tensor | None = None, cache: RaggedCache | None = None
     ) -> Tensor:
         """token_ids [B, T] -> hidden [B, T, E]; see `Gpt.forward`."""
+        x, view = self._embed(token_ids, valid, cache)
+        return self._hidden(x, view, cache)
+
+    def _embed(
+        self, token_ids: Tensor, valid: Tensor | None, cache: RaggedCache | None
+    ) -> tuple[Tensor, _View]:
         n_past = 0 if cache is None else cache.length
         seen = valid if cache is None else cache.see(token_ids, valid)  # [B, S], or all are real
-        view = _view(seen, n_past, token_ids.size(1))
         x = self.gpt.embed(token_ids, n_past, seen).float()
+        return x, _view(seen, n_past, token_ids.size(1))
+
+    def _hidden(self, x: Tensor, view: _View, cache: RaggedCache | None) -> Tensor:
+        """x [B, T, E], which may be changed -> [B, T, E]."""
         if self.step is not None and cache is not None and self.step.takes(x, cache):
-            return self.norm(self.step(x, view.mask, cache))
+            return self.step(x, view.mask, cache)
         for number, block in enumerate(self.blocks):
             x = block(x, view, None if cache is None else cache.layers[number].self_attention)
         return self.norm(x)
@@ -102,8 +111,14 @@ class FastGpt:
     ) -> Tensor:
         """token_ids [B, T] new tokens -> [B, V], scores of what follows the last real one. With
         `likeliest` those that are not among so many highest of a row may be -inf."""
-        hidden = last_real(self(token_ids, valid=valid, cache=cache), valid)
-        return self.head(hidden) if likeliest is None else self.head.likeliest(hidden, likeliest)
+        x, view = self._embed(token_ids, valid, cache)
+        looks_first = likeliest is not None and self.head.looks_first(len(x))
+        if not looks_first and self.step is not None and self.step.takes(x, cache):
+            return self.step.logits(x, view.mask, cache)
+        hidden = last_real(self._hidden(x, view, cache), valid)
+        if looks_first and likeliest is not None:
+            return self.head.likeliest(hidden, likeliest)
+        return self.head(hidden)
 
 
 class _FastBlock:

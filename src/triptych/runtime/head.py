@@ -34,19 +34,22 @@ class Head:
     def __call__(self, hidden: Tensor) -> Tensor:
         return self.product(hidden).float()
 
+    def looks_first(self, n_rows: int) -> bool:
+        """Whether, in a step of so many rows, to look for the likeliest before all are computed."""
+        if self.rows is None or n_rows > self.most:
+            return False
+        self.wait = max(0, self.wait - 1)
+        return self.wait == 0
+
     def likeliest(self, hidden: Tensor, k: int) -> Tensor:
         """hidden [R, E] -> logits [R, V]: the k highest of each row as in all of them, to the bit,
-        and the others as there or -inf."""
-        if self.rows is None or len(hidden) > self.most:
-            return self(hidden)
-        if self.wait == 0:
-            self.shortlist = self.shortlist or Shortlist(self.weight, self.rows)
-            found = self.shortlist(hidden, k)
-            if found is not None:
-                return found
+        and the others as there or -inf. For steps that `looks_first` is true of."""
+        assert self.rows is not None
+        self.shortlist = self.shortlist or Shortlist(self.weight, self.rows)
+        found = self.shortlist(hidden, k)
+        if found is None:
             self.wait = PATIENCE
-        self.wait -= 1
-        return self(hidden)
+        return self(hidden) if found is None else found
 
 
 def _for_shortlists(product: Product, weight: Tensor) -> FewRows | HalfRows | None:

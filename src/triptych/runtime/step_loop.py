@@ -1,4 +1,5 @@
-"""All blocks of a decoder for one new position a row, as one compiled loop.
+"""All blocks of a decoder for one new position a row, and its last norm and product, as one
+compiled loop.
 
 Called one by one, the dozen operations of a block cost as much time again as reading its weights
 in int8: each is a call from Python, and the start and end of a parallel loop. Here the threads
@@ -108,7 +109,7 @@ def attend_new(
 def step(data):  # type: ignore[no-untyped-def]
     (blocks_at, pasts_at, mask_at, shared_at, own_at, own_size, scratch_at, taken_at, kernel_at,
      together, activation, eps, n_blocks, n_rows, n_heads, n_keys, d_model, d_ff, is_half,
-     ) = carray(data, 19)  # fmt: skip
+     last_at, has_head, result_at) = carray(data, 22)  # fmt: skip
     blocks = carray(address(blocks_at), (n_blocks, PER_BLOCK), np.int64)
     pasts = carray(address(pasts_at), (n_blocks, PER_PAST), np.int64)
     eps = np.int32(eps).view(np.float32)
@@ -146,3 +147,10 @@ def step(data):  # type: ignore[no-untyped-def]
         add_taken(x_at, y_at, taken_at, of_model)
         taken_at += taken
         wait_for_all()
+
+    last = carray(address(last_at), PER_NORM + PER_PRODUCT, np.int64)
+    if has_head:
+        norm_rows(x_at, last[:PER_NORM], eps, normed_at, n_rows, d_model)
+        multiply(last[PER_NORM:], normed_at, result_at, taken_at, call)
+    elif thread_number() == 0:
+        norm_rows(x_at, last[:PER_NORM], eps, result_at, n_rows, d_model)

@@ -155,27 +155,23 @@ def test_a_head_takes_its_time(precision: Precision, monkeypatch: pytest.MonkeyP
     weight, x = given(4097, 128, 2)
     made = Head(weight, precision)
     expected = made(x)
-    for _ in range(PATIENCE):
-        assert torch.equal(made.likeliest(x, 1), expected)
-    assert made.shortlist is None
+    assert [made.looks_first(2) for _ in range(PATIENCE)] == [*[False] * (PATIENCE - 1), True]
+    assert not made.looks_first(100)
+    assert made.looks_first(2)
     found = made.likeliest(x, 1)
-    assert made.shortlist is not None
     assert (found == -torch.inf).sum() > 4000
     assert torch.equal(found.argmax(dim=1), expected.argmax(dim=1))
     assert torch.equal(made.likeliest(x, 4000), expected)
-    for _ in range(PATIENCE - 1):
-        assert torch.equal(made.likeliest(x, 1), expected)  # it waits
+    assert not made.looks_first(2)
     assert torch.equal(made.likeliest(x, 1), found)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
 def test_heads_without_a_shortlist(precision: Precision, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(head, "PATIENCE", 0)
-    weight, x = given(257, 64, 2)
-    small = Head(weight, precision)  # fewer weights than are worth it
-    assert torch.equal(small.likeliest(x, 1), small(x))
+    """Of too few weights, of another kind, of products whose columns are filled up."""
+    monkeypatch.setattr(head, "PATIENCE", 1)
+    weight, _ = given(1000, 96, 1)
+    assert not Head(weight, precision).looks_first(1)
     monkeypatch.setattr(head, "MANY", 1)
-    weight, x = given(1000, 96, 40)
-    large = Head(weight, precision)
-    assert torch.equal(large.likeliest(x, 1), large(x))  # more rows than are worth it
-    assert large.shortlist is None
+    assert Head(weight, precision).looks_first(1) == (precision in PRECISIONS)
+    assert not Head(weight[:, :95], precision).looks_first(1)

@@ -96,6 +96,42 @@ def test_the_loop_is_the_blocks(precision: Precision, n_rows: int) -> None:
             assert_alike(found[:, :, :80], expected[:, :, :80], precision)
 
 
+@torch.inference_mode()
+def test_hidden_states_and_logits_are_of_one_step(precision: Precision) -> None:
+    """To the bit: texts do not depend on whether a shortlist was asked for."""
+    whole, _ = twins(precision)
+    ids, cache = some_ids(3, 5), whole.new_cache(3, 6)
+    whole(ids[:, :4], cache=cache)
+    logits = whole.next_logits(ids[:, 4:], copy.deepcopy(cache))
+    hidden = whole(ids[:, 4:], cache=cache)
+    rows = steps.rows_of(whole.head.product)
+    assert rows is not None
+    assert torch.equal(rows(hidden[:, 0]), logits)
+
+
+@torch.inference_mode()
+def test_a_past_may_move_between_steps(precision: Precision) -> None:
+    """Where it was is remembered from one step to the next, and not when it is elsewhere."""
+    whole, by_blocks = twins(precision)
+    ids = some_ids(3, 30)
+    ours, theirs, third = (whole.new_cache(3, 8) for _ in range(3))
+    for twin, cache in ((whole, ours), (by_blocks, theirs), (whole, third)):
+        twin(ids[:, :4], cache=cache)
+    for number in range(4, 30):
+        new = ids[: ours.n_rows, number : number + 1]
+        found = whole.next_logits(new, ours)
+        assert_alike(found, by_blocks.next_logits(new, theirs), precision)
+        if number == 9:  # another text in between
+            whole.next_logits(ids[:, 4:5], third)
+        if number in (12, 20):
+            for cache in (ours, theirs):
+                cache.select(torch.arange(cache.n_rows).flip(0)[1:])
+        if number == 25:  # one layer alone, as nobody should
+            held = ours.layers[1].self_attention
+            assert held.k is not None
+            held.k = held.k.clone()
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @torch.inference_mode()
 def test_each_activation(activation: str) -> None:
