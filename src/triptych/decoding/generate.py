@@ -181,8 +181,10 @@ class Generation(Generic[Cache]):
         logits = scores[:, : self.bounds.vocab_size].float()
         if scores.size(1) == logits.size(1) and not self.log_probs:
             self.likeliest = self.sampling.likeliest
-        texts = [self.texts[row] for row in self.rows]
-        uniforms = [uniform(text.seed, len(text.token_ids) - text.n_prompt) for text in texts]
+        uniforms: list[float] = []
+        if self.sampling.temperature > 0:  # else nothing is drawn
+            texts = [self.texts[row] for row in self.rows]
+            uniforms = [uniform(text.seed, len(text.token_ids) - text.n_prompt) for text in texts]
         chosen = choose(self.history.change(logits), self.sampling, uniforms)
         values = self._values(logits, chosen)
         self.history.add(chosen)
@@ -194,9 +196,11 @@ class Generation(Generic[Cache]):
         ]
 
     def _values(self, logits: Tensor, chosen: Tensor) -> Tensor:
-        """Log-probabilities of the chosen ids [B], or a number that is none where a score is."""
+        """Log-probabilities of the chosen ids [B], or numbers that are none where a score is."""
         if not self.log_probs:
-            return logits.amax(dim=1)
+            if self.sampling.temperature > 0:
+                return logits.amax(dim=1)
+            return logits.gather(1, chosen[:, None])[:, 0]  # what is no number was chosen
         # Torch's logsumexp takes four times as long on a CPU as all log-probabilities do.
         return logits.log_softmax(dim=1).gather(1, chosen[:, None])[:, 0]
 

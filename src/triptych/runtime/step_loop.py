@@ -23,6 +23,7 @@ from triptych.runtime.row_loops import activate_rows, add_rows, copy_row, norm_r
 from triptych.runtime.team import (
     Arrays,
     Kernel,
+    Scalar,
     address,
     inner,
     run,
@@ -105,6 +106,29 @@ def attend_new(
             attend(q_at, past_k_at, past_v_at, mask, n_keys, width, scores_at, y_at)
 
 
+@inner
+def conclude(
+    last_at: int,
+    has_head: bool,
+    x_at: int,
+    normed_at: int,
+    result_at: int,
+    taken_at: int,
+    call: Arrays,
+    sizes: tuple[int, int, Scalar],
+) -> None:
+    """The last norm of x, and of that, if wanted, the last product, as the result. sizes are R, E
+    and epsilon."""
+    n_rows, d_model, eps = sizes
+    last = carray(address(last_at), PER_NORM + PER_PRODUCT, np.int64)
+    norm, head = last[:PER_NORM], last[PER_NORM:]
+    if has_head:
+        norm_rows(x_at, norm, eps, normed_at, n_rows, d_model)
+        multiply(head, normed_at, result_at, taken_at, call)
+    elif thread_number() == 0:
+        norm_rows(x_at, norm, eps, result_at, n_rows, d_model)
+
+
 @Kernel
 def step(data):  # type: ignore[no-untyped-def]
     (blocks_at, pasts_at, mask_at, shared_at, own_at, own_size, scratch_at, taken_at, kernel_at,
@@ -147,10 +171,4 @@ def step(data):  # type: ignore[no-untyped-def]
         add_taken(x_at, y_at, taken_at, of_model)
         taken_at += taken
         wait_for_all()
-
-    last = carray(address(last_at), PER_NORM + PER_PRODUCT, np.int64)
-    if has_head:
-        norm_rows(x_at, last[:PER_NORM], eps, normed_at, n_rows, d_model)
-        multiply(last[PER_NORM:], normed_at, result_at, taken_at, call)
-    elif thread_number() == 0:
-        norm_rows(x_at, last[:PER_NORM], eps, result_at, n_rows, d_model)
+    conclude(last_at, has_head, x_at, normed_at, result_at, taken_at, call, (n_rows, d_model, eps))
