@@ -148,10 +148,9 @@ def step(data):  # type: ignore[no-untyped-def]
     normed_at, scores_at = own_at + 8 * PER_CALL, own_at + 8 * PER_CALL + rows
     for i in range(n_blocks):
         block = blocks[i]
-        norm_1, norm_2 = block[:PER_NORM], block[PER_NORM:QKV]
         qkv, o, up, down = block[QKV:OUTPUT], block[OUTPUT:UP], block[UP:DOWN], block[DOWN:]
 
-        norm_rows(x_at, norm_1, eps, normed_at, n_rows, d_model)
+        norm_rows(x_at, block[:PER_NORM], eps, normed_at, n_rows, d_model)
         multiply(qkv, normed_at, qkv_at, taken_at, call)
         taken_at += taken
         wait_for_all()
@@ -162,7 +161,7 @@ def step(data):  # type: ignore[no-untyped-def]
         taken_at += taken
         wait_for_all()
 
-        norm_rows(x_at, norm_2, eps, normed_at, n_rows, d_model)
+        norm_rows(x_at, block[PER_NORM:QKV], eps, normed_at, n_rows, d_model)
         multiply(up, normed_at, hidden_at, taken_at, call)
         activate_taken(activation, hidden_at, taken_at, of_ff)
         taken_at += taken
