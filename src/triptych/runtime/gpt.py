@@ -79,7 +79,12 @@ class FastGpt:
     ) -> tuple[Tensor, _View]:
         n_past = 0 if cache is None else cache.length
         seen = valid if cache is None else cache.see(token_ids, valid)  # [B, S], or all are real
-        x = self.gpt.embed(token_ids, n_past, seen).float()
+        n_all = n_past + token_ids.size(1)
+        if seen is None and n_all <= self.config.max_seq_len:  # the same, and four modules fewer
+            x = F.embedding(token_ids, self.gpt.token_embedding.weight)
+            x = (x + self.gpt.positions.weight[n_past:n_all]).float()
+        else:
+            x = self.gpt.embed(token_ids, n_past, seen).float()
         return x, _view(seen, n_past, token_ids.size(1))
 
     def _hidden(self, x: Tensor, view: _View, cache: RaggedCache | None) -> Tensor:

@@ -10,14 +10,16 @@ which is certain, and tight enough to leave some ten of fifty thousand outputs f
 Shapes: R rows, E columns in, V outputs, in G groups.
 """
 
+from collections.abc import Sequence
 from functools import partial, reduce
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numba import carray
 from torch import Tensor
 
+from triptych.runtime.halves import as_float, as_half
 from triptych.runtime.instructions import (
     FLOAT,
     FLOATS,
@@ -35,26 +37,17 @@ from triptych.runtime.instructions import (
 from triptych.runtime.int8 import LEVELS, PIECE, quantize_weight
 from triptych.runtime.int8_loops import exact, quantize
 from triptych.runtime.int8_rows import Int8Rows
-from triptych.runtime.panel_rows import SIDE, SUMS, begin_tiles, end_tiles, multiplier, use_of_tiles
-from triptych.runtime.panels import BYTES, LINE
-from triptych.runtime.pieces import ALL, untaken
-from triptych.runtime.team import (
-    Arrays,
-    Kernel,
-    Scalar,
-    address,
-    floats,
-    scratch_for,
-    share,
-    thread_number,
-)
-from triptych.runtime.tiled import in_tiles
+from triptych.runtime.panel_rows import SIDE, multiplier
+from triptych.runtime.panels import BYTES, LINE, TILE_ROWS
+from triptych.runtime.team import Arrays, Scalar, address, floats, share
+from triptych.runtime.tiled import lay_row, place_of
 from triptych.runtime.vector_math import fma
 
 ROUNDING = 2.0**-22
 """Of each number of a sum in float32, whatever its order: four times what it can be."""
 GROUP = SIDE
 """Outputs that are looked at together."""
+Sizes = tuple[int, int, int, bool, bool]
 
 
 @exact
@@ -69,22 +62,30 @@ def leave(x: Arrays, bits: Arrays, levels: Arrays) -> tuple[Scalar, Scalar]:
     return largest, np.float32(np.sqrt(square))
 
 
-@Kernel
-def split_rows(data):  # type: ignore[no-untyped-def]
-    x_at, rest_at, levels_at, factors_at, n_rows, n_in = carray(data, 6)
-    shape = n_rows, 2
-    largest, bounds = floats(factors_at, 0, shape), floats(factors_at, 2 * n_rows, shape)
+@exact
+def split_rows(x_at: int, own_at: int, rows_at: int, factors_at: int, sizes: Sizes) -> None:
+    """This thread's share of x [R, E] -> bytes [2R, E], filled up, or in tiles; and factors [2, R,
+    2]: of each row's bytes, twice, what they are multiplied by, and what their bounds are. sizes
+    are R, E, E with what fills it up, whether x is rounded to bfloat16, and whether there are
+    tiles; at `own_at` is room for a row."""
+    n_rows, n_x, n_in, is_half, has_tiles = sizes
+    pairs, levels_at, n_lines = (n_rows, 2), own_at + 4 * n_x, n_in // LINE
+    largest, bounds = floats(factors_at, 0, pairs), floats(factors_at, 2 * n_rows, pairs)
+    rest, bits = floats(own_at, 0, (n_x,)), carray(address(own_at), n_x, np.int32)
     first, last = share(n_rows)
     for row in range(first, last):
-        x, rest = floats(x_at, row * n_in, (n_in,)), floats(rest_at, row * n_in, (n_in,))
-        bits, square = carray(address(rest_at + 4 * row * n_in), n_in, np.int32), np.float64(0)
-        for i in range(n_in):
-            rest[i] = x[i]
-            square += np.float64(x[i]) * np.float64(x[i])
+        x, square = floats(x_at, row * n_x, (n_x,)), np.float64(0)
+        for i in range(n_x):
+            rest[i] = as_float(as_half(x[i])) if is_half else x[i]
+            square += np.float64(rest[i]) * np.float64(rest[i])
         for turn in range(2):
-            levels = carray(address(levels_at + (2 * row + turn) * n_in), n_in, np.uint8)
+            levels = carray(address(levels_at), n_x, np.uint8)
             largest[row, turn], bounds[row, 1] = leave(rest, bits, levels)
-            bounds[row, 0] = np.float32(np.sqrt(square)) + bounds[row, 1]  # at least ‖x̂‖
+            place, step = LINE * n_lines * (2 * row + turn), LINE
+            if has_tiles:
+                place, step = place_of(2 * row + turn, n_lines), LINE * TILE_ROWS
+            lay_row(levels_at, n_lines, rows_at + place, step)
+        bounds[row, 0] = np.float32(np.sqrt(square)) + bounds[row, 1]  # at least ‖x̂‖
 
 
 def _bound_group(builder: Build, given: Any) -> None:
@@ -119,6 +120,11 @@ def _everywhere(builder: Build, at: Value) -> Value:
 bound_group = for_kernels(10, _bound_group)
 
 
+WEIGHTS = 15
+"""What bounds are made of: w, shift, scale, bias and tiles, the factors, 0, how many rows of bytes,
+V and E; then ‖w − ŵ‖ and ‖w‖; and where least, most and high belong."""
+
+
 @exact
 def finish_bounds(
     sums_at: int,
@@ -130,7 +136,7 @@ def finish_bounds(
     _y_at: int,
     n_out: int,
 ) -> None:
-    """Of n rows of bytes, n / 2 rows, and a group of outputs; see `bound_rows` for the weights."""
+    """Of n rows of bytes, n / 2 rows, and a group of outputs; see `WEIGHTS`."""
     shift, scale, all_factors, n_rows = weights[1], weights[2], weights[5], weights[7]
     error, norm, least, most, high = weights[10], weights[11], weights[12], weights[13], weights[14]
     place, group, n_groups = 4 * start, start // GROUP, n_out // GROUP
@@ -147,57 +153,19 @@ bound_bytes = multiplier(BYTES, finish_bounds)
 """Rows in bytes, two for each, and their factors."""
 
 
-@Kernel
-def bound_rows(data):  # type: ignore[no-untyped-def]
-    (rows_at, _y, scratch_at, taken_at, own_size, _w, _shift, _scale, _bias, tiles_at,
-     factors_at, _n_x, n_rows, n_out, n_in) = carray(data, 15)  # fmt: skip
-    own_at = scratch_at + thread_number() * own_size
-    begin_tiles(own_at + SUMS, tiles_at)
-    sizes = (n_rows, n_out, n_in, use_of_tiles(tiles_at, True))
-    # After these: of each output ‖w − ŵ‖ and ‖w‖, and where what is found belongs.
-    bound_bytes(rows_at, factors_at, carray(data, 20)[5:], 0, own_at, taken_at, sizes, ALL)
-    end_tiles(own_at + SUMS, tiles_at)
+class InBytes:
+    """Of weight [V, E] less its mean row, in float32."""
 
-
-class Bounds(NamedTuple):
-    """Of rows and outputs, filled up to whole groups."""
-
-    least: Tensor
-    """What the largest output of each group is at least [R, G]."""
-    most: Tensor
-    """What it is at most [R, G]."""
-    high: Tensor | None
-    """What each output is at most [R, V]; where that was asked for."""
-
-
-class OutputBounds:
-    """Of x [R, E] and weight [V, E], both in float32; of each output, or of groups alone."""
-
-    def __init__(self, weight: Tensor, of_each: bool) -> None:
-        self.of_each = of_each
-        self.bytes, self.error, self.norm = _in_bytes(weight)
+    def __init__(self, weight: Tensor) -> None:
+        self.rows, self.error, self.norm = _in_bytes(weight)
         self.is_sound = bool(torch.isfinite(self.error + self.norm).all())
 
-    def __call__(self, x: Tensor) -> Bounds:
-        """Where x is not finite, no output is known to reach any number."""
-        (n_rows, n_in), n_out = x.shape, len(self.norm)
-        levels = torch.empty(2 * n_rows, n_in, dtype=torch.uint8, device="cpu")
-        # Of each row's bytes, twice, what they are multiplied by, and what their bounds are.
-        rest, factors = torch.empty_like(x), x.new_empty(2, n_rows, 2)
-        given = x, rest, levels, factors
-        split_rows(*(tensor.data_ptr() for tensor in given), n_rows, n_in)
-        least, most = (x.new_empty(n_rows, n_out // GROUP) for _ in range(2))
-        high = x.new_empty(n_rows, n_out) if self.of_each else None
-        numbers = self.bytes.numbers(2 * n_rows, factors)
-        rows, scratch, taken = (
-            in_tiles(BYTES, levels, levels.dtype),
-            scratch_for(numbers),
-            untaken(),
-        )
-        at = (rows.data_ptr(), 0, scratch.data_ptr(), taken.data_ptr())
-        own = (tensor.data_ptr() for tensor in (self.error, self.norm, least, most))
-        bound_rows(*at, *numbers, *own, 0 if high is None else high.data_ptr())
-        return Bounds(least, most, high)
+    def weights(self, n_rows: int, factors: Tensor, found: Sequence[int]) -> tuple[int, ...]:
+        """What `finish_bounds` is told, for so many rows: `WEIGHTS` numbers. `found` are addresses:
+        of each group of outputs what its largest is at least, and at most; and what each output is
+        at most, or 0."""
+        numbers = self.rows.numbers(2 * n_rows, factors)[1:]
+        return *numbers, self.error.data_ptr(), self.norm.data_ptr(), *found
 
 
 def _in_bytes(weight: Tensor) -> tuple[Int8Rows, Tensor, Tensor]:

@@ -25,17 +25,23 @@ def place_of(row: int, n_lines: int) -> int:
     return LINE * (row // TILE_ROWS * TILE_ROWS * n_lines + row % TILE_ROWS)
 
 
+@inner
+def lay_row(x_at: int, n_lines: int, y_at: int, step: int) -> None:
+    """A row's lines, so many bytes from one to the next."""
+    x = carray(address(x_at), (n_lines, WORDS), np.int64)
+    for line in range(n_lines):
+        y = carray(address(y_at + step * line), WORDS, np.int64)
+        for i in range(WORDS):
+            y[i] = x[line, i]
+
+
 @Kernel
 def lay_lines(data):  # type: ignore[no-untyped-def]
     x_at, n_rows, n_lines, y_at = carray(data, 4)
     first, last = share(n_rows)
     for row in range(first, last):
-        x = carray(address(x_at + LINE * n_lines * row), (n_lines, WORDS), np.int64)
         at = y_at + place_of(row, n_lines)
-        for line in range(n_lines):
-            y = carray(address(at + LINE * TILE_ROWS * line), WORDS, np.int64)
-            for i in range(WORDS):
-                y[i] = x[line, i]
+        lay_row(x_at + LINE * n_lines * row, n_lines, at, LINE * TILE_ROWS)
 
 
 @Kernel

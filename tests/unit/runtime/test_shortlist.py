@@ -13,9 +13,9 @@ if not has_bytes():
 from triptych.runtime.few_rows import FewRows
 from triptych.runtime.half_rows import HalfRows, has_halves
 from triptych.runtime.head import PATIENCE, Head
-from triptych.runtime.output_bounds import GROUP, OutputBounds
+from triptych.runtime.output_bounds import GROUP
 from triptych.runtime.packed import Precision
-from triptych.runtime.shortlist import Shortlist
+from triptych.runtime.shortlist import Shortlist, kth_largest
 
 pytestmark = pytest.mark.usefixtures("threads", "instructions")
 SHAPES = [(257, 64), (1000, 96), (4097, 128)]
@@ -49,9 +49,9 @@ def given(n_out: int, n_in: int, n_rows: int, kind: str = "plain") -> tuple[Tens
 def test_bounds_hold_and_are_tight(n_out: int, n_in: int, kind: str) -> None:
     for n_rows in ROWS:
         weight, x = given(n_out, n_in, n_rows, kind)
-        bounds = OutputBounds(weight, of_each=True)
-        least, most, high = bounds(x)
-        assert bounds.is_sound
+        shortlist = Shortlist(weight, FewRows(weight, None))
+        _, _, least, most, high = shortlist.look(x, 1)
+        assert shortlist.in_bytes.is_sound
         assert high is not None
         mean = weight.mean(0).double()
         exact = x.double() @ (weight.double() - mean).T  # [R, O]
@@ -74,19 +74,11 @@ def test_what_two_bytes_leave_of_a_row_is_in_the_bound() -> None:
         left = left - (128.5 + 127 * left / largest).floor().sub(128) * largest / 127
     along = 127 * left[0].sign().float()
     weight = torch.stack([along, -along]).repeat(GROUP, 1)
-    bounds = OutputBounds(weight, of_each=True)
-    assert torch.equal(bounds.bytes.scale * 127, torch.ones(2 * GROUP))
-    _, _, high = bounds(x)
+    shortlist = Shortlist(weight, FewRows(weight, None))
+    assert torch.equal(shortlist.in_bytes.rows.scale * 127, torch.ones(2 * GROUP))
+    high = shortlist.look(x, 1).high
     assert high is not None
     assert (high >= x.double() @ weight.double().T).all()
-
-
-def test_bounds_of_groups_alone_are_the_same() -> None:
-    weight, x = given(1000, 96, 3)
-    each, groups = OutputBounds(weight, of_each=True)(x), OutputBounds(weight, of_each=False)(x)
-    assert torch.equal(each.least, groups.least)
-    assert torch.equal(each.most, groups.most)
-    assert groups.high is None
 
 
 def products(weight: Tensor) -> list[FewRows | HalfRows]:
@@ -146,6 +138,16 @@ def test_what_is_not_finite_has_no_shortlist() -> None:
 def test_more_than_there_are_groups() -> None:
     weight, x = given(257, 64, 1)
     assert Shortlist(weight, FewRows(weight, None))(x, 100) is None
+
+
+@pytest.mark.parametrize("k", [1, 2, 7, 31])
+def test_the_kth_largest(k: int) -> None:
+    """Of numbers in any order, some of them alike, some without an end."""
+    values = torch.randn(31, generator=torch.Generator().manual_seed(k)).round(decimals=1)
+    values[5] = -torch.inf
+    for order in (values, values.sort().values, values.sort(descending=True).values):
+        found = kth_largest.py_func(order.numpy(), k, torch.empty(k).numpy())
+        assert found == values.topk(k).values[-1]
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
