@@ -74,9 +74,9 @@ class WholeStep:
         the past is of such a model."""
         if x.size(1) != 1 or not 0 < len(x) <= self.most or cache.length == 0:
             return False
-        own = [layer.self_attention for layer in cache.layers]
-        if self.known.are(own):
-            return self.known.n_rows == len(x)
+        own, known = [layer.self_attention for layer in cache.layers], self.known
+        if known.are(own):
+            return known.n_rows == len(x)
         pasts = [past for layer in own for past in (layer.k, layer.v)]
         if len(own) != len(self.blocks) or pasts[0] is None:
             return False
@@ -108,7 +108,7 @@ class WholeStep:
     def __call__(self, x: Tensor, mask: Tensor | None, cache: RaggedCache) -> Tensor:
         """x [R, 1, E], mask [R, 1, 1, S], added to the scores -> hidden [R, 1, E], normed. The new
         keys and values are written into the cache."""
-        return self._run(x, mask, cache, torch.empty_like(x), has_head=False)
+        return self._run(x, mask, cache, x.new_empty(x.shape), has_head=False)
 
     def logits(self, x: Tensor, mask: Tensor | None, cache: RaggedCache) -> Tensor:
         """The same -> logits [R, V]."""
