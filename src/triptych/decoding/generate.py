@@ -196,11 +196,12 @@ class Generation(Generic[Cache]):
         ]
 
     def _values(self, logits: Tensor, chosen: Tensor) -> Tensor:
-        """Log-probabilities of the chosen ids [B], or numbers that are none where a score is."""
+        """Log-probabilities of the chosen ids [B]; without them 0, or no number where the scores of
+        a row have none or no end."""
         if not self.log_probs:
-            if self.sampling.temperature > 0:
-                return logits.amax(dim=1)
-            return logits.gather(1, chosen[:, None])[:, 0]  # what is no number was chosen
+            is_drawn = self.sampling.temperature > 0
+            most = logits.amax(dim=1) if is_drawn else logits.gather(1, chosen[:, None])[:, 0]
+            return most - most
         # Torch's logsumexp takes four times as long on a CPU as all log-probabilities do.
         return logits.log_softmax(dim=1).gather(1, chosen[:, None])[:, 0]
 

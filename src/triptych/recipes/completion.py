@@ -30,7 +30,7 @@ class Completion:
 
     @property
     def mean_logprob(self) -> float:
-        """By which the best of several is chosen."""
+        """By which the best of several is chosen; 0 without log-probabilities."""
         return sum(self.logprobs) / len(self.logprobs) if self.logprobs else 0.0
 
 

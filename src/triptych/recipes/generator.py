@@ -64,9 +64,9 @@ class Generator:
 
         `precision` is that of the weights as they are used: on a CPU they are packed copies, made
         at the first call. Two attributes may be set: `batch_tokens` bounds a batch, which is speed
-        and memory only; without `logprobs` completions have none, and where the likeliest tokens
-        decide (temperature 0, top_k) steps compute the scores of these alone. Raises UsageError
-        for int8 on a GPU.
+        and memory only; without `logprobs` completions have none (but for best_of), and where the
+        likeliest tokens decide (temperature 0, top_k) steps compute the scores of these alone.
+        Raises UsageError for int8 on a GPU.
         """
         self.module = module if device is None else module.to(device)
         self.twin = FastTwin[Decoder](self.module, precision)

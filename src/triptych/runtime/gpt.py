@@ -117,7 +117,7 @@ class FastGpt:
         """token_ids [B, T] new tokens -> [B, V], scores of what follows the last real one. With
         `likeliest` those that are not among so many highest of a row may be -inf."""
         x, view = self._embed(token_ids, valid, cache)
-        looks_first = likeliest is not None and self.head.looks_first(len(x))
+        looks_first = likeliest is not None and self.head.looks_first(len(x), likeliest)
         if not looks_first and self.step is not None and self.step.takes(x, cache):
             return self.step.logits(x, view.mask, cache)
         hidden = last_real(self._hidden(x, view, cache), valid)

@@ -9,7 +9,7 @@ from triptych.runtime.few_rows import FewRows
 from triptych.runtime.half_rows import HalfRows
 from triptych.runtime.int8_rows import has_bytes
 from triptych.runtime.packed import Precision, Product
-from triptych.runtime.shortlist import Shortlist
+from triptych.runtime.shortlist import MOST, Shortlist
 from triptych.runtime.steps import for_steps, most_rows, rows_of
 
 MANY = 2**22
@@ -27,16 +27,21 @@ class Head:
     def __init__(self, weight: Tensor, precision: Precision) -> None:
         self.weight, self.product = weight, for_steps(weight, None, precision)
         self.rows = _for_shortlists(self.product, weight)
-        self.most = HALF_ROWS if precision == "bf16" else most_rows("fp32")
+        self.most = HALF_ROWS
+        if isinstance(self.rows, FewRows):  # for more rows the product may be another
+            self.most = most_rows("bf16" if self.rows.is_half else "fp32")
         self.shortlist: Shortlist | None = None
-        self.wait = PATIENCE
+        self.version, self.wait = _version_of(weight), PATIENCE
 
     def __call__(self, hidden: Tensor) -> Tensor:
         return self.product(hidden).float()
 
-    def looks_first(self, n_rows: int) -> bool:
-        """Whether, in a step of so many rows, to look for the likeliest before all are computed."""
-        if self.rows is None or n_rows > self.most:
+    def looks_first(self, n_rows: int, k: int) -> bool:
+        """Whether, in a step of so many rows, to look for the k likeliest before all are computed:
+        not where they are many, nor where the weights are no longer those that were packed."""
+        if self.rows is None or n_rows > self.most or k > MOST:
+            return False
+        if _version_of(self.weight) != self.version:
             return False
         self.wait = max(0, self.wait - 1)
         return self.wait == 0
@@ -50,6 +55,11 @@ class Head:
         if found is None:
             self.wait = PATIENCE
         return self(hidden) if found is None else found
+
+
+def _version_of(weight: Tensor) -> tuple[int, int]:
+    """Changes when a weight moves, or is changed in a way that torch counts."""
+    return weight.data_ptr(), 0 if weight.is_inference() else weight._version
 
 
 def _for_shortlists(product: Product, weight: Tensor) -> FewRows | HalfRows | None:

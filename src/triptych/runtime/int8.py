@@ -32,8 +32,8 @@ def quantize_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
     """weight [O, I] -> w [O, I] int8 and S [O] with W ≈ S · w, its largest error S / 2."""
     weight = weight.detach()
     w, scale = (
-        torch.empty(weight.shape, dtype=torch.int8),
-        torch.empty(len(weight), dtype=torch.float32),
+        torch.empty(weight.shape, dtype=torch.int8, device=weight.device),
+        torch.empty(len(weight), dtype=torch.float32, device=weight.device),
     )
     for first in range(0, len(weight), PIECE):  # what is between stays small in memory
         rows = slice(first, first + PIECE)

@@ -1,4 +1,4 @@
-"""Between which numbers each output of x Wᵀ lies, from a quarter of W.
+"""Between which numbers each output of x Wᵀ lies, from a copy of W in bytes.
 
 W less its mean row, which adds the same to all outputs, is kept in bytes, ŵ; and x goes in bytes
 twice: x̂ is the sum of its bytes and of those of what they leave. Then
@@ -180,8 +180,9 @@ def _in_bytes(weight: Tensor) -> tuple[Int8Rows, Tensor, Tensor]:
         rows = slice(first, min(first + PIECE, n_out))
         some = weight[rows] - mean
         w[rows], scale[rows] = quantize_weight(some)
-        error[rows] = (some - scale[rows, None] * w[rows]).norm(dim=1)
-        norm[rows] = some.norm(dim=1)
+        rest = some - scale[rows, None] * w[rows]
+        # In float64, where small numbers have squares.
+        error[rows], norm[rows] = (each.norm(dim=1, dtype=torch.float64) for each in (rest, some))
     for held in (w, scale, error, norm):
         held[n_out:] = held[n_out - 1]
     rounding = ROUNDING * weight.size(1) * (norm + mean.norm())

@@ -119,6 +119,8 @@ def shorten(data):  # type: ignore[no-untyped-def]
         for row in range(n_rows):
             kth[row] = kth_largest(least[row], k, floats(kth_at, n_rows, (k,)))
         list_blocks(bounds, kth, together, n_out, found)
+        if kth.min() == np.float32(-np.inf):  # a row that is not finite
+            found[0] = 0
     wait_for_all()
     call = carray(address(own_at), PER_CALL + PER_PRODUCT, np.int64)
     call[0], call[1], own = kernel_at, scratch_at, call[PER_CALL:]
@@ -163,7 +165,7 @@ class Shortlist:
         return found.scores if 0 < found.n_blocks <= self.most else None
 
     def look(self, x: Tensor, k: int) -> Looked:
-        """x [R, E]. Where it is not finite, no output is known to reach any number."""
+        """x [R, E]. Where a row is not finite, no blocks are left."""
         x, product, in_bytes = x.float().contiguous(), self.product, self.in_bytes
         (n_rows, n_x), n_filled = x.shape, len(in_bytes.norm)
         least, most = x.new_empty(2, n_rows, n_filled // GROUP)

@@ -122,11 +122,11 @@ def conclude(
     n_rows, d_model, eps = sizes
     last = carray(address(last_at), PER_NORM + PER_PRODUCT, np.int64)
     norm, head = last[:PER_NORM], last[PER_NORM:]
+    norm_rows(x_at, norm, eps, normed_at, n_rows, d_model)
     if has_head:
-        norm_rows(x_at, norm, eps, normed_at, n_rows, d_model)
         multiply(head, normed_at, result_at, taken_at, call)
     elif thread_number() == 0:
-        norm_rows(x_at, norm, eps, result_at, n_rows, d_model)
+        copy_row(normed_at, result_at, n_rows * d_model)
 
 
 @Kernel

@@ -53,9 +53,9 @@ class WholeStep:
         self.kernel, self.together = o.kernel, o.together
         few = most_rows("fp32" if o.w.dtype == torch.float32 else "bf16")
         self.most = few if isinstance(o, FewRows) else MOST
-        # A module may share these, in float32, with its twin; others are copies.
+        # Those in float32 a module may share with its twin; of copies one tells if all are others.
         own = [head, *(product for some in products for product in some)]
-        self.movable = [product for product in own if isinstance(product, FewRows)]
+        self.movable = own if isinstance(head, FewRows) else own[:1]
         self.tables: dict[int, Table] = {}
         self.known = Known([], torch.empty(0, device="cpu"), 0)
 
@@ -149,7 +149,7 @@ class Known(NamedTuple):
     def are(self, layers: Sequence[SelfAttentionCache]) -> bool:
         """Whether these layers hold the very same."""
         return len(self.held) == len(layers) > 0 and all(
-            k() is layer.k and v() is layer.v
+            layer.k is not None and k() is layer.k and v() is layer.v
             for (k, v), layer in zip(self.held, layers, strict=True)
         )
 
@@ -182,7 +182,7 @@ def _tell(
     found = _numbers(rows)
     assert found.size(1) == PER_BLOCK
     scratch_size = max(given[0] for given in (*numbers[0], last[PER_NORM:]))
-    return Table(found, torch.tensor(last, dtype=torch.int64), scratch_size, weights)
+    return Table(found, _numbers(last), scratch_size, weights)
 
 
 def _addresses(norm: FloatNorm) -> tuple[int, int]:
@@ -193,7 +193,7 @@ def _filled_up(numbers: tuple[int, ...]) -> list[int]:
     return [*numbers, *[0] * (PER_PRODUCT - len(numbers))]
 
 
-def _numbers(rows: Sequence[Sequence[int]]) -> Tensor:
+def _numbers(rows: Sequence[Sequence[int]] | Sequence[int]) -> Tensor:
     return torch.tensor(rows, dtype=torch.int64, device="cpu")
 
 
@@ -218,8 +218,9 @@ def whole_step(blocks: Sequence[Block], norm: FloatNorm, head: Product) -> Whole
     eps = {each.eps for block in blocks for each in (block.norm_1, block.norm_2, norm)}
     if len(eps) > 1 or any(kind != kinds[0] for kind in kinds):
         return None
-    last = products[0][-1]
-    if last.kernel != products[0][0].kernel or last.w.dtype != products[0][0].w.dtype:
+    first, last = products[0][0], products[0][-1]
+    is_padded = isinstance(last, FewRows) and len(last.w) != last.shape[0]
+    if is_padded or last.kernel != first.kernel or last.w.dtype != first.w.dtype:
         return None
     return WholeStep(blocks, norm, [own[:-1] for own in products], last)
 

@@ -228,6 +228,21 @@ def test_damaged_weights_are_told(byte_gpt, sampling, log_probs):
         generate(byte_gpt, requests(), sampling, BOUNDS, log_probs=log_probs)
 
 
+@pytest.mark.parametrize("log_probs", [True, False])
+@pytest.mark.parametrize("sampling", [GREEDY, PLAIN, CUT])
+def test_scores_without_an_end_are_told(byte_gpt, monkeypatch, sampling, log_probs):
+    project = byte_gpt.project
+
+    def overflown(hidden):
+        logits = project(hidden)
+        logits[:, 9] = math.inf
+        return logits
+
+    monkeypatch.setattr(byte_gpt, "project", overflown)
+    with pytest.raises(ModelFileError, match="not a number"):
+        generate(byte_gpt, requests(), sampling, BOUNDS, log_probs=log_probs)
+
+
 @pytest.mark.parametrize(
     ("bias", "words"),
     [

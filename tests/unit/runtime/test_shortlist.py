@@ -1,9 +1,14 @@
 """Bounds of outputs against their exact values, and shortlists against all outputs."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
+from triptych.decoding.generate import Bounds, Request, generate
+from triptych.decoding.sampling import Sampling
+from triptych.models.gpt import Gpt, GptConfig
 from triptych.runtime import head, panel_rows
 from triptych.runtime.int8_rows import has_bytes
 
@@ -11,11 +16,12 @@ if not has_bytes():
     pytest.skip("this processor has no products of bytes", allow_module_level=True)
 
 from triptych.runtime.few_rows import FewRows
+from triptych.runtime.gpt import FastGpt
 from triptych.runtime.half_rows import HalfRows, has_halves
 from triptych.runtime.head import PATIENCE, Head
 from triptych.runtime.output_bounds import GROUP
 from triptych.runtime.packed import Precision
-from triptych.runtime.shortlist import Shortlist, kth_largest
+from triptych.runtime.shortlist import MOST, Shortlist, kth_largest
 
 pytestmark = pytest.mark.usefixtures("threads", "instructions")
 SHAPES = [(257, 64), (1000, 96), (4097, 128)]
@@ -129,10 +135,10 @@ def test_what_is_not_finite_has_no_shortlist() -> None:
         weight_too = weight.clone()
         weight_too[77, 3] = value
         assert Shortlist(weight_too, FewRows(weight_too, None))(x, 1) is None
-    one_row = x.clone()
-    one_row[1, 5] = torch.nan
-    found = shortlist(one_row, 1)
-    assert found is None or torch.isnan(found[1]).any()
+    for value in (torch.nan, torch.inf, -torch.inf):  # a row does not see its neighbour's blocks
+        one_row = x.clone()
+        one_row[1, 5] = value
+        assert shortlist(one_row, 1) is None
 
 
 def test_more_than_there_are_groups() -> None:
@@ -157,15 +163,40 @@ def test_a_head_takes_its_time(precision: Precision, monkeypatch: pytest.MonkeyP
     weight, x = given(4097, 128, 2)
     made = Head(weight, precision)
     expected = made(x)
-    assert [made.looks_first(2) for _ in range(PATIENCE)] == [*[False] * (PATIENCE - 1), True]
-    assert not made.looks_first(100)
-    assert made.looks_first(2)
+    assert [made.looks_first(2, 1) for _ in range(PATIENCE)] == [*[False] * (PATIENCE - 1), True]
+    assert not made.looks_first(100, 1)
+    assert not made.looks_first(2, MOST + 1)
+    assert made.looks_first(2, 1)
     found = made.likeliest(x, 1)
     assert (found == -torch.inf).sum() > 4000
     assert torch.equal(found.argmax(dim=1), expected.argmax(dim=1))
     assert torch.equal(made.likeliest(x, 4000), expected)
-    assert not made.looks_first(2)
+    assert not made.looks_first(2, 1)
     assert torch.equal(made.likeliest(x, 1), found)
+    for _ in range(PATIENCE):
+        looks_first = made.looks_first(2, 1)
+    assert looks_first
+    weight += 1
+    assert not made.looks_first(2, 1)  # what was packed is another weight
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+@pytest.mark.parametrize("sampling", [Sampling(temperature=0), Sampling(top_k=3)])
+def test_texts_do_not_depend_on_shortlists(
+    precision: Precision, sampling: Sampling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(head, "MANY", 1)
+    monkeypatch.setattr(head, "PATIENCE", 3)
+    torch.manual_seed(1)
+    model = Gpt(GptConfig(vocab_size=1003, d_model=64, d_ff=96, n_heads=2, n_layers=2)).eval()
+    twin = FastGpt(model, precision)
+    prompts = [Request((5, 6, 7), 20, 1), Request((900,), 20, 2), Request((1, 2), 9, 3)]
+    given = twin, prompts, sampling, Bounds(eos_id=1002, vocab_size=1003, max_seq_len=64)
+    expected = generate(*given)
+    assert twin.head.shortlist is None
+    found = generate(*given, log_probs=False)
+    assert found == [replace(text, log_probs=()) for text in expected]
+    assert (twin.head.shortlist is not None) == (precision in PRECISIONS)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
@@ -173,7 +204,7 @@ def test_heads_without_a_shortlist(precision: Precision, monkeypatch: pytest.Mon
     """Of too few weights, of another kind, of products whose columns are filled up."""
     monkeypatch.setattr(head, "PATIENCE", 1)
     weight, _ = given(1000, 96, 1)
-    assert not Head(weight, precision).looks_first(1)
+    assert not Head(weight, precision).looks_first(1, 1)
     monkeypatch.setattr(head, "MANY", 1)
-    assert Head(weight, precision).looks_first(1) == (precision in PRECISIONS)
-    assert not Head(weight[:, :95], precision).looks_first(1)
+    assert Head(weight, precision).looks_first(1, 1) == (precision in PRECISIONS)
+    assert not Head(weight[:, :95], precision).looks_first(1, 1)
