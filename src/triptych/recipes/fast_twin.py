@@ -16,6 +16,7 @@ from triptych.files.notices import notice
 from triptych.models.encoder_decoder import EncoderDecoder
 from triptych.models.gpt import Gpt
 from triptych.models.heads import BertWithHeads
+from triptych.runtime import packed
 from triptych.runtime.attention import fast_attention
 from triptych.runtime.encoder import FastBert
 from triptych.runtime.encoder_decoder import FastEncoderDecoder
@@ -132,5 +133,4 @@ def version_of(module: nn.Module) -> Version:
     than a text.
     """
     held = chain(module.parameters(), module.buffers())
-    counts = [(p.data_ptr(), 0 if p.is_inference() else p._version) for p in held]
-    return _STEPS.taken, counts
+    return _STEPS.taken, [packed.version_of(weight) for weight in held]

@@ -17,15 +17,7 @@ from torch import Tensor
 
 from triptych.runtime.dots import CHUNK, FLOAT, HALF, Kind, dots
 from triptych.runtime.halves import as_float, as_half
-from triptych.runtime.pieces import (
-    ALL,
-    NONE_LEFT,
-    Some,
-    block_of,
-    number_of_blocks,
-    take,
-    untaken,
-)
+from triptych.runtime.pieces import ALL, NONE_LEFT, block_of, number_of_blocks, take, untaken
 from triptych.runtime.team import (
     Arrays,
     Kernel,
@@ -145,12 +137,12 @@ class FewRows:
         if bias is not None:
             self.bias[:n_out] = bias.detach()
 
-    def numbers(self, n_rows: int, some: Some = ALL) -> tuple[int, ...]:
+    def numbers(self, n_rows: int) -> tuple[int, ...]:
         """What the kernel is told after where x [R, I], y [R, O], its scratch and who takes what
-        are: first, how many bytes of scratch are a thread's."""
+        are: first, how many bytes of scratch are a thread's, and last, that it is all blocks."""
         own_size = 4 * (TOGETHER * BLOCK + self.is_half * n_rows * self.w.size(1))
         at = self.w.data_ptr(), self.bias.data_ptr()
-        return own_size, *at, self.is_half, n_rows, *self.w.shape, *some
+        return own_size, *at, self.is_half, n_rows, *self.w.shape, *ALL
 
     def __call__(self, x: Tensor) -> Tensor:
         rows = x.reshape(-1, x.size(-1)).float()

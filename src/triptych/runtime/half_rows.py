@@ -28,7 +28,7 @@ from triptych.runtime.panel_rows import (
     use_of_tiles,
 )
 from triptych.runtime.panels import HALVES, LINE, add_bias, round_lines
-from triptych.runtime.pieces import ALL, Some, untaken
+from triptych.runtime.pieces import ALL, untaken
 from triptych.runtime.team import (
     Arrays,
     Kernel,
@@ -118,16 +118,14 @@ class HalfRows:
         if bias is not None:
             self.bias.copy_(bias.detach())
 
-    def numbers(
-        self, n_rows: int, some: Some = ALL, *, is_rounded: bool = False
-    ) -> tuple[int, ...]:
+    def numbers(self, n_rows: int, is_rounded: bool = False) -> tuple[int, ...]:
         """What the kernel is told after where x [R, I], y [R, O], its scratch and who takes what
-        are: first, how many bytes of scratch are a thread's."""
+        are: first, how many bytes of scratch are a thread's, and last, that it is all blocks."""
         at, tiles = (self.w.data_ptr(), self.bias.data_ptr()), tiles_for(HALVES, n_rows)
         n_in = self.n_in + self.missing
         own_size = SUMS + LINE + (0 if is_rounded else 2 * filled(HALVES, n_rows) * n_in)
         rows = 0 if is_rounded else self.n_in, n_rows, self.n_out, n_in
-        return own_size, *at, tiles, *rows, *some
+        return own_size, *at, tiles, *rows, *ALL
 
     def __call__(self, x: Tensor) -> Tensor:
         shape, x = x.shape[:-1], x.reshape(-1, x.size(-1))
@@ -138,7 +136,7 @@ class HalfRows:
         else:
             x = x.float().contiguous()
         y = torch.empty(n_rows, self.n_out, dtype=torch.float32, device="cpu")
-        numbers = self.numbers(n_rows, is_rounded=is_rounded)
+        numbers = self.numbers(n_rows, is_rounded)
         given = (x, y, scratch_for(numbers), untaken())
         self.kernel(*(tensor.data_ptr() for tensor in given), *numbers)
         return y.view(*shape, self.n_out)

@@ -8,7 +8,7 @@ from torch import Tensor
 from triptych.runtime.few_rows import FewRows
 from triptych.runtime.half_rows import HalfRows
 from triptych.runtime.int8_rows import has_bytes
-from triptych.runtime.packed import Precision, Product
+from triptych.runtime.packed import Precision, Product, version_of
 from triptych.runtime.shortlist import MOST, Shortlist
 from triptych.runtime.steps import for_steps, most_rows, rows_of
 
@@ -31,7 +31,7 @@ class Head:
         if isinstance(self.rows, FewRows):  # for more rows the product may be another
             self.most = most_rows("bf16" if self.rows.is_half else "fp32")
         self.shortlist: Shortlist | None = None
-        self.version, self.wait = _version_of(weight), PATIENCE
+        self.version, self.wait = version_of(weight), PATIENCE
 
     def __call__(self, hidden: Tensor) -> Tensor:
         return self.product(hidden).float()
@@ -41,7 +41,7 @@ class Head:
         not where they are many, nor where the weights are no longer those that were packed."""
         if self.rows is None or n_rows > self.most or k > MOST:
             return False
-        if _version_of(self.weight) != self.version:
+        if version_of(self.weight) != self.version:
             return False
         self.wait = max(0, self.wait - 1)
         return self.wait == 0
@@ -55,11 +55,6 @@ class Head:
         if found is None:
             self.wait = PATIENCE
         return self(hidden) if found is None else found
-
-
-def _version_of(weight: Tensor) -> tuple[int, int]:
-    """Changes when a weight moves, or is changed in a way that torch counts."""
-    return weight.data_ptr(), 0 if weight.is_inference() else weight._version
 
 
 def _for_shortlists(product: Product, weight: Tensor) -> FewRows | HalfRows | None:

@@ -48,6 +48,11 @@ def packed(
     return product if isinstance(product, Plain) else InPieces(product)
 
 
+def version_of(weight: Tensor) -> tuple[int, int]:
+    """Changes when a weight moves, or is changed in a way that torch counts (not by `.data`)."""
+    return weight.data_ptr(), 0 if weight.is_inference() else weight._version
+
+
 class Activated:
     """act(product(x))."""
 

@@ -23,7 +23,7 @@ from triptych.runtime.output_bounds import GROUP, WEIGHTS, InBytes, bound_bytes,
 from triptych.runtime.panel_rows import SUMS, begin_tiles, end_tiles, filled, use_of_tiles
 from triptych.runtime.panels import BYTES, LINE
 from triptych.runtime.pieces import ALL, PIECES, untaken
-from triptych.runtime.step_loop import PER_CALL, PER_PRODUCT, multiply
+from triptych.runtime.step_loop import PER_CALL, PER_PRODUCT, filled_up, multiply
 from triptych.runtime.team import (
     Arrays,
     Kernel,
@@ -41,7 +41,6 @@ SHARE = 0.25
 """Of all outputs; where more are left, all may as well be computed."""
 MOST = 256
 """The largest k."""
-Found = tuple[int, int, int]
 
 
 @exact
@@ -184,6 +183,6 @@ class Shortlist:
             *(x.data_ptr(), self.is_half, rows.data_ptr(), taken.data_ptr(), own.data_ptr()),
             *(own_size, found.data_ptr(), scores.data_ptr(), kth.data_ptr(), k, product.together),
             *(self.most, n_x, self.n_out, product.kernel.at, scratch.data_ptr(), len(numbers) - 2),
-            *bounds, *numbers, *[0] * (PER_PRODUCT - len(numbers)),
+            *bounds, *filled_up(numbers),
         )  # fmt: skip
         return Looked(scores, int(found[0]), least, most, high)

@@ -46,6 +46,11 @@ PER_PAST = 3
 """Where a block's keys and values are, and the positions that have room there."""
 
 
+def filled_up(numbers: tuple[int, ...]) -> list[int]:
+    """Those of a product, as many as the largest has."""
+    return [*numbers, *[0] * (PER_PRODUCT - len(numbers))]
+
+
 @inner
 def multiply(product: Arrays, x_at: int, y_at: int, taken_at: int, call: Arrays) -> None:
     """x -> y, those outputs that this thread takes. `call` is what it calls the kernel by: where

@@ -17,7 +17,7 @@ from triptych.runtime.packed import Product
 from triptych.runtime.parts import FastFeedForward, FloatNorm
 from triptych.runtime.pieces import untaken
 from triptych.runtime.row_loops import NUMBERS
-from triptych.runtime.step_loop import PER_BLOCK, PER_CALL, PER_NORM, PER_PRODUCT, step
+from triptych.runtime.step_loop import PER_BLOCK, PER_CALL, PER_NORM, filled_up, step
 from triptych.runtime.steps import Rows, most_rows, rows_of
 
 MOST = 64
@@ -65,7 +65,7 @@ class WholeStep:
         table = self.tables.get(n_rows)
         if table is None or table.weights != weights:
             numbers = [[p.numbers(n_rows) for p in products] for products in self.products]
-            last = [*_addresses(self.norm), *_filled_up(self.head.numbers(n_rows))]
+            last = [*_addresses(self.norm), *filled_up(self.head.numbers(n_rows))]
             table = self.tables[n_rows] = _tell(self.blocks, numbers, last, weights)
         return table
 
@@ -177,7 +177,7 @@ def _tell(
     for block, products in zip(blocks, numbers, strict=True):
         row = [*_addresses(block.norm_1), *_addresses(block.norm_2)]
         for given in products:
-            row += _filled_up(given)
+            row += filled_up(given)
         rows.append(row)
     found = _numbers(rows)
     assert found.size(1) == PER_BLOCK
@@ -187,10 +187,6 @@ def _tell(
 
 def _addresses(norm: FloatNorm) -> tuple[int, int]:
     return norm.weight.data_ptr(), norm.bias.data_ptr()
-
-
-def _filled_up(numbers: tuple[int, ...]) -> list[int]:
-    return [*numbers, *[0] * (PER_PRODUCT - len(numbers))]
 
 
 def _numbers(rows: Sequence[Sequence[int]] | Sequence[int]) -> Tensor:
@@ -209,7 +205,7 @@ def whole_step(blocks: Sequence[Block], norm: FloatNorm, head: Product) -> Whole
     products = []
     for block in blocks:
         up_down = block.feed_forward.up, block.feed_forward.down
-        rows = [rows_of(product) for product in (block.w_qkv, block.w_o, *up_down, head)]
+        rows = [rows_of(product) for product in (block.w_qkv, block.w_o, *up_down)]
         whole = [product for product in rows if product is not None and not product.missing]
         if len(whole) < len(rows):
             return None
@@ -218,11 +214,11 @@ def whole_step(blocks: Sequence[Block], norm: FloatNorm, head: Product) -> Whole
     eps = {each.eps for block in blocks for each in (block.norm_1, block.norm_2, norm)}
     if len(eps) > 1 or any(kind != kinds[0] for kind in kinds):
         return None
-    first, last = products[0][0], products[0][-1]
-    is_padded = isinstance(last, FewRows) and len(last.w) != last.shape[0]
-    if is_padded or last.kernel != first.kernel or last.w.dtype != first.w.dtype:
+    first, last = products[0][0], rows_of(head)
+    if last is None or last.missing or (last.kernel, last.w.dtype) != (first.kernel, first.w.dtype):
         return None
-    return WholeStep(blocks, norm, [own[:-1] for own in products], last)
+    is_padded = isinstance(last, FewRows) and len(last.w) != last.shape[0]
+    return None if is_padded else WholeStep(blocks, norm, products, last)
 
 
 def _kind(block: Block, products: Sequence[Rows]) -> tuple[object, ...]:
